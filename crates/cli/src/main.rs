@@ -1,0 +1,2 @@
+//! The `helpmate` binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Data formats to records, splits and statistics.

@@ -1,0 +1,1 @@
+//! Sampling, KV cache, continuous batching.

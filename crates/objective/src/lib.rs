@@ -1,0 +1,1 @@
+//! Losses, advantages and KL control as functions of numbers.

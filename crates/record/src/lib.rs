@@ -1,0 +1,1 @@
+//! The nouns on disk: messages, demonstrations, rankings, comparisons.

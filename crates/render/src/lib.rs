@@ -1,0 +1,1 @@
+//! Tokenizer and chat template: conversations to tokens with a loss mask.

@@ -1,0 +1,1 @@
+//! Tiny models and the byte tokenizer, for tests.

@@ -1,0 +1,1 @@
+//! One flat loop per stage.
