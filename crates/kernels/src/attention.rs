@@ -6,46 +6,112 @@ use crate::Device;
 
 /// Head counts and scale.
 #[derive(Clone, Copy, Debug)]
-pub struct AttentionShape { /// Query heads.
-    pub n_heads: usize, /// Key/value heads; divides `n_heads`.
-    pub n_kv_heads: usize, /// Width of a head.
-    pub head_dim: usize, /// Multiplies the scores, usually 1/√head_dim.
-    pub scale: f32 }
+pub struct AttentionShape {
+    /// Query heads.
+    pub n_heads: usize,
+    /// Key/value heads; divides `n_heads`.
+    pub n_kv_heads: usize,
+    /// Width of a head.
+    pub head_dim: usize,
+    /// Multiplies the scores, usually 1/√head_dim.
+    pub scale: f32,
+}
 
 /// A run of key/value rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span { /// First row.
-    pub start: u32, /// Number of rows.
-    pub length: u32 }
+pub struct Span {
+    /// First row.
+    pub start: u32,
+    /// Number of rows.
+    pub length: u32,
+}
 
 /// Consecutive query rows that see the same spans and then, causally, a run of rows.
 /// Query `query_start + j` sees every row of `spans` and rows `causal_start ..= causal_start + j`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueryBlock { /// First query row.
-    pub query_start: u32, /// Number of query rows, at least 1.
-    pub query_length: u32, /// Rows seen whole.
-    pub spans: Vec<Span>, /// Key row of the first query itself.
-    pub causal_start: u32 }
+pub struct QueryBlock {
+    /// First query row.
+    pub query_start: u32,
+    /// Number of query rows, at least 1.
+    pub query_length: u32,
+    /// Rows seen whole.
+    pub spans: Vec<Span>,
+    /// Key row of the first query itself.
+    pub causal_start: u32,
+}
 
 /// Rows of f32 with a stride: row r, head g is `data[r * stride + offset + g * head_dim ..]`.
 #[derive(Clone, Copy)]
-pub struct Rows<'a> { /// The buffer.
-    pub data: &'a [f32], /// Elements between rows.
-    pub stride: usize, /// Where head 0 begins in a row.
-    pub offset: usize }
+pub struct Rows<'a> {
+    /// The buffer.
+    pub data: &'a [f32],
+    /// Elements between rows.
+    pub stride: usize,
+    /// Where head 0 begins in a row.
+    pub offset: usize,
+}
 
 /// out `[T, H·head_dim]` (row = query row) and the log-sum-exp of each row's scaled scores, `[T, H]`.
 /// Each query row belongs to exactly one block. Used for training batches (queries, keys and values in one buffer)
 /// and for decoding (keys and values in a cache).
-pub fn forward(device: &Device, shape: AttentionShape, blocks: &[QueryBlock], query: Rows, key: Rows, value: Rows, out: &mut [f32], log_sum_exp_TH: &mut [f32]) { let _ = (device, shape, blocks, query, key, value, out, log_sum_exp_TH); todo!() }
+pub fn forward(
+    device: &Device,
+    shape: AttentionShape,
+    blocks: &[QueryBlock],
+    query: Rows,
+    key: Rows,
+    value: Rows,
+    out: &mut [f32],
+    log_sum_exp_TH: &mut [f32],
+) {
+    let _ = (
+        device,
+        shape,
+        blocks,
+        query,
+        key,
+        value,
+        out,
+        log_sum_exp_TH,
+    );
+    todo!()
+}
 
 /// Gradients of a training batch whose queries, keys and values lie in one buffer: query at `query_offset`, etc., with one `stride`.
 #[derive(Clone, Copy)]
-pub struct QkvLayout { /// Elements between rows of the buffer.
-    pub stride: usize, /// Offset of the queries.
-    pub query: usize, /// Offset of the keys.
-    pub key: usize, /// Offset of the values.
-    pub value: usize }
+pub struct QkvLayout {
+    /// Elements between rows of the buffer.
+    pub stride: usize,
+    /// Offset of the queries.
+    pub query: usize,
+    /// Offset of the keys.
+    pub key: usize,
+    /// Offset of the values.
+    pub value: usize,
+}
 
 /// Overwrites `d_qkv` (same layout as `qkv`, all rows that blocks name) from dL/d(out).
-pub fn backward(device: &Device, shape: AttentionShape, blocks: &[QueryBlock], layout: QkvLayout, qkv: &[f32], out: &[f32], log_sum_exp_TH: &[f32], d_out: &[f32], d_qkv: &mut [f32]) { let _ = (device, shape, blocks, layout, qkv, out, log_sum_exp_TH, d_out, d_qkv); todo!() }
+pub fn backward(
+    device: &Device,
+    shape: AttentionShape,
+    blocks: &[QueryBlock],
+    layout: QkvLayout,
+    qkv: &[f32],
+    out: &[f32],
+    log_sum_exp_TH: &[f32],
+    d_out: &[f32],
+    d_qkv: &mut [f32],
+) {
+    let _ = (
+        device,
+        shape,
+        blocks,
+        layout,
+        qkv,
+        out,
+        log_sum_exp_TH,
+        d_out,
+        d_qkv,
+    );
+    todo!()
+}

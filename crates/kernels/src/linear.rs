@@ -7,43 +7,83 @@
 use crate::Device;
 
 /// bf16 weights in the layout the bf16 kernels read: panels of 16 outputs, pairs of inputs interleaved (VNNI).
-pub struct PackedBf16 { /// Number of outputs.
-    pub n_out: usize, /// Number of inputs.
-    pub n_in: usize, panels: Vec<u16> }
+pub struct PackedBf16 {
+    /// Number of outputs.
+    pub n_out: usize,
+    /// Number of inputs.
+    pub n_in: usize,
+    panels: Vec<u16>,
+}
 
 impl PackedBf16 {
     /// Room for an `[n_out, n_in]` matrix, zero.
-    pub fn zeros(n_out: usize, n_in: usize) -> PackedBf16 { PackedBf16 { n_out, n_in, panels: vec![0; n_out * n_in] } }
+    pub fn zeros(n_out: usize, n_in: usize) -> PackedBf16 {
+        PackedBf16 {
+            n_out,
+            n_in,
+            panels: vec![0; n_out * n_in],
+        }
+    }
     /// Rounds (nearest even) and packs rows `first_row..` from row-major f32 `[rows, n_in]`.
-    pub fn pack_rows(&mut self, device: &Device, first_row: usize, weight: &[f32]) { let _ = (device, first_row, weight); todo!() }
+    pub fn pack_rows(&mut self, device: &Device, first_row: usize, weight: &[f32]) {
+        let _ = (device, first_row, weight);
+        todo!()
+    }
     /// Row `row` as f32 (an embedding lookup).
-    pub fn read_row(&self, row: usize, out: &mut [f32]) { let _ = (row, out, &self.panels); todo!() }
+    pub fn read_row(&self, row: usize, out: &mut [f32]) {
+        let _ = (row, out, &self.panels);
+        todo!()
+    }
     /// Bytes held.
-    pub fn bytes(&self) -> usize { self.panels.len() * 2 }
+    pub fn bytes(&self) -> usize {
+        self.panels.len() * 2
+    }
 }
 
 /// Weights in Q8_0 (blocks of 32 inputs share an f16 scale), frozen, expanded while computing.
-pub struct PackedQ8 { /// Number of outputs.
-    pub n_out: usize, /// Number of inputs, a multiple of 32.
-    pub n_in: usize, quants: Vec<i8>, scales: Vec<u16> }
+pub struct PackedQ8 {
+    /// Number of outputs.
+    pub n_out: usize,
+    /// Number of inputs, a multiple of 32.
+    pub n_in: usize,
+    quants: Vec<i8>,
+    scales: Vec<u16>,
+}
 
 impl PackedQ8 {
     /// Quantises row-major f32 `[n_out, n_in]` as GGUF's Q8_0 does. `n_in` must be a multiple of 32.
-    pub fn quantize(device: &Device, weight: &[f32], n_out: usize, n_in: usize) -> PackedQ8 { let _ = (device, weight); PackedQ8 { n_out, n_in, quants: vec![], scales: vec![] } }
+    pub fn quantize(device: &Device, weight: &[f32], n_out: usize, n_in: usize) -> PackedQ8 {
+        let _ = (device, weight);
+        PackedQ8 {
+            n_out,
+            n_in,
+            quants: vec![],
+            scales: vec![],
+        }
+    }
     /// Row `row` as f32.
-    pub fn read_row(&self, row: usize, out: &mut [f32]) { let _ = (row, out, &self.quants, &self.scales); todo!() }
+    pub fn read_row(&self, row: usize, out: &mut [f32]) {
+        let _ = (row, out, &self.quants, &self.scales);
+        todo!()
+    }
     /// Bytes held.
-    pub fn bytes(&self) -> usize { self.quants.len() + 2 * self.scales.len() }
+    pub fn bytes(&self) -> usize {
+        self.quants.len() + 2 * self.scales.len()
+    }
 }
 
 /// A weight matrix `[n_out, n_in]` in one of the forms a linear can read.
 #[derive(Clone, Copy)]
 pub enum Matrix<'a> {
     /// Row-major f32.
-    F32 { /// `[n_out, n_in]`.
-        weight: &'a [f32], /// Outputs.
-        n_out: usize, /// Inputs.
-        n_in: usize },
+    F32 {
+        /// `[n_out, n_in]`.
+        weight: &'a [f32],
+        /// Outputs.
+        n_out: usize,
+        /// Inputs.
+        n_in: usize,
+    },
     /// Packed bf16.
     Bf16(&'a PackedBf16),
     /// Packed Q8_0.
@@ -52,21 +92,72 @@ pub enum Matrix<'a> {
 
 /// The arithmetic of a product of two activations (the weight gradient).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precision { /// f32 operands.
-    F32, /// Operands rounded to bf16, f32 accumulation.
-    Bf16 }
+pub enum Precision {
+    /// f32 operands.
+    F32,
+    /// Operands rounded to bf16, f32 accumulation.
+    Bf16,
+}
 
 /// Whether the result replaces what is in the output or is added to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Write { /// Replace.
-    Overwrite, /// Add.
-    Accumulate }
+pub enum Write {
+    /// Replace.
+    Overwrite,
+    /// Add.
+    Accumulate,
+}
 
 /// y `[T, N]` = x `[T, K]` · Wᵀ. `x_stride`, `y_stride` are in elements, at least K and N.
-pub fn forward(device: &Device, x_TK: &[f32], x_stride: usize, weight_NK: Matrix, y_TN: &mut [f32], y_stride: usize, n_rows: usize, write: Write) { let _ = (device, x_TK, x_stride, weight_NK, y_TN, y_stride, n_rows, write); todo!() }
+pub fn forward(
+    device: &Device,
+    x_TK: &[f32],
+    x_stride: usize,
+    weight_NK: Matrix,
+    y_TN: &mut [f32],
+    y_stride: usize,
+    n_rows: usize,
+    write: Write,
+) {
+    let _ = (
+        device, x_TK, x_stride, weight_NK, y_TN, y_stride, n_rows, write,
+    );
+    todo!()
+}
 
 /// dx `[T, K]` = dy `[T, N]` · W.
-pub fn backward_input(device: &Device, dy_TN: &[f32], dy_stride: usize, weight_NK: Matrix, dx_TK: &mut [f32], dx_stride: usize, n_rows: usize, write: Write) { let _ = (device, dy_TN, dy_stride, weight_NK, dx_TK, dx_stride, n_rows, write); todo!() }
+pub fn backward_input(
+    device: &Device,
+    dy_TN: &[f32],
+    dy_stride: usize,
+    weight_NK: Matrix,
+    dx_TK: &mut [f32],
+    dx_stride: usize,
+    n_rows: usize,
+    write: Write,
+) {
+    let _ = (
+        device, dy_TN, dy_stride, weight_NK, dx_TK, dx_stride, n_rows, write,
+    );
+    todo!()
+}
 
 /// dW `[N, K]` = dyᵀ · x, in f32 memory. Rows of dy and x are `dy_stride` and `x_stride` apart.
-pub fn backward_weight(device: &Device, dy_TN: &[f32], dy_stride: usize, x_TK: &[f32], x_stride: usize, dw_NK: &mut [f32], n_out: usize, n_in: usize, n_rows: usize, precision: Precision, write: Write) { let _ = (device, dy_TN, dy_stride, x_TK, x_stride, dw_NK, n_out, n_in, n_rows, precision, write); todo!() }
+pub fn backward_weight(
+    device: &Device,
+    dy_TN: &[f32],
+    dy_stride: usize,
+    x_TK: &[f32],
+    x_stride: usize,
+    dw_NK: &mut [f32],
+    n_out: usize,
+    n_in: usize,
+    n_rows: usize,
+    precision: Precision,
+    write: Write,
+) {
+    let _ = (
+        device, dy_TN, dy_stride, x_TK, x_stride, dw_NK, n_out, n_in, n_rows, precision, write,
+    );
+    todo!()
+}

@@ -5,14 +5,16 @@
 
 pub mod batch;
 pub mod config;
-pub mod model;
-pub mod optimizer;
 pub mod decode;
 pub mod memory;
+pub mod model;
+pub mod optimizer;
 pub mod weights;
 
 pub use batch::{Derivatives, Outputs, Request, Segment, Target, TreeBatch};
 pub use config::ModelConfig;
 pub use decode::{KvCache, Piece};
-pub use model::{Dtype, Gradients, LoadOptions, LoraConfig, Model, ModelError, Noise, Trainable, Workspace};
+pub use model::{
+    Dtype, Gradients, LoadOptions, LoraConfig, Model, ModelError, Noise, Trainable, Workspace,
+};
 pub use optimizer::{AdamWConfig, Optimizer};

@@ -15,9 +15,15 @@ pub trait TensorSource {
 }
 
 /// An opened checkpoint: a folder or a GGUF, with `config.json` content and tensors under their Hugging Face names.
-pub struct Checkpoint { /// `config.json` (made from the metadata for a GGUF).
-    pub config: serde_json::Value, /// Tensors under the names `transformers` gives them.
-    pub tensors: Box<dyn TensorSource> }
+pub struct Checkpoint {
+    /// `config.json` (made from the metadata for a GGUF).
+    pub config: serde_json::Value,
+    /// Tensors under the names `transformers` gives them.
+    pub tensors: Box<dyn TensorSource>,
+}
 
 /// Opens a model folder or a GGUF file.
-pub fn open(path: &Path) -> Result<Checkpoint, ModelError> { let _ = path; todo!() }
+pub fn open(path: &Path) -> Result<Checkpoint, ModelError> {
+    let _ = path;
+    todo!()
+}
