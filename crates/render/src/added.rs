@@ -5,7 +5,6 @@
 //! typed by a user are not, and everything between two special tokens is still one string
 //! for the merges. So the search is ours; its rules (leftmost, then longest; whole words;
 //! stripping of neighbouring blanks) are the library's, and a test holds the two together.
-use std::collections::HashMap;
 use std::ops::Range;
 
 use tokenizers::tokenizer::normalizer::Range as Span;
@@ -42,25 +41,21 @@ struct Pattern {
 }
 
 /// Added tokens, ready to be found.
-#[derive(Default)]
 pub(crate) struct AddedTokens {
-    /// By first character, longest first.
-    by_first: HashMap<char, Vec<Pattern>>,
+    /// By first byte, longest first: most bytes begin nothing, and are passed over quickly.
+    by_first: Vec<Vec<Pattern>>,
 }
 
 impl AddedTokens {
     /// From triples (text to find, id, token).
     pub(crate) fn new(tokens: impl IntoIterator<Item = (String, u32, AddedToken)>) -> Self {
-        let mut by_first: HashMap<char, Vec<Pattern>> = HashMap::new();
+        let mut by_first: Vec<Vec<Pattern>> = (0..256).map(|_| Vec::new()).collect();
         for (text, id, token) in tokens {
-            if let Some(first) = text.chars().next() {
-                by_first
-                    .entry(first)
-                    .or_default()
-                    .push(Pattern { text, id, token });
+            if let Some(&first) = text.as_bytes().first() {
+                by_first[first as usize].push(Pattern { text, id, token });
             }
         }
-        for patterns in by_first.values_mut() {
+        for patterns in &mut by_first {
             patterns.sort_by(|a, b| b.text.len().cmp(&a.text.len()).then(a.id.cmp(&b.id)));
         }
         AddedTokens { by_first }
@@ -105,16 +100,13 @@ impl AddedTokens {
     fn find(&self, piece: &NormalizedString, permission: Permission) -> Vec<(u32, Range<usize>)> {
         let text = piece.get();
         let mut found = Vec::new();
-        if self.by_first.is_empty() {
-            return found;
-        }
         // Blanks swallowed by one match may not be swallowed again; a match may
         // nevertheless begin inside what the one before it stripped, as in the library.
         let mut done = 0;
         let mut position = 0;
-        while let Some(first) = text[position..].chars().next() {
-            let Some(pattern) = self.longest_at(piece, first, position, permission) else {
-                position += first.len_utf8();
+        while position < text.len() {
+            let Some(pattern) = self.longest_at(piece, position, permission) else {
+                position += 1;
                 continue;
             };
             let end = position + pattern.text.len();
@@ -140,13 +132,13 @@ impl AddedTokens {
     fn longest_at(
         &self,
         piece: &NormalizedString,
-        first: char,
         position: usize,
         permission: Permission,
     ) -> Option<&Pattern> {
-        let rest = &piece.get()[position..];
-        self.by_first.get(&first)?.iter().find(|pattern| {
-            rest.starts_with(&pattern.text)
+        // A pattern's first byte begins a character, so a match never splits one.
+        let rest = &piece.get().as_bytes()[position..];
+        self.by_first[rest[0] as usize].iter().find(|pattern| {
+            rest.starts_with(pattern.text.as_bytes())
                 && (!pattern.token.special
                     || allowed(piece, position, position + pattern.text.len(), permission))
         })

@@ -16,15 +16,17 @@ pub struct StreamDecoder<'a> {
     tokenizer: &'a Tokenizer,
     context: Vec<u32>,
     pending: Vec<u32>,
+    skip_specials: bool,
 }
 
 impl<'a> StreamDecoder<'a> {
-    pub(crate) fn new(tokenizer: &'a Tokenizer, context: &[u32]) -> Self {
+    pub(crate) fn new(tokenizer: &'a Tokenizer, context: &[u32], skip_specials: bool) -> Self {
         let start = context.len().saturating_sub(CONTEXT_TOKENS);
         StreamDecoder {
             tokenizer,
             context: context[start..].to_vec(),
             pending: Vec::new(),
+            skip_specials,
         }
     }
 
@@ -39,6 +41,11 @@ impl<'a> StreamDecoder<'a> {
         text
     }
 
+    /// Takes many tokens, whose text is due at the end.
+    pub(crate) fn push_all(&mut self, token_ids: &[u32]) {
+        self.pending.extend(token_ids);
+    }
+
     /// Gives what is left: an unfinished character, as a replacement character.
     pub fn finish(mut self) -> String {
         let text = self.new_text();
@@ -48,7 +55,11 @@ impl<'a> StreamDecoder<'a> {
 
     /// The text of the pending tokens in their context.
     fn new_text(&self) -> String {
-        let decode = |ids: &[u32]| self.tokenizer.decode(ids).unwrap_or_default();
+        let decode = |token_ids: &[u32]| {
+            self.tokenizer
+                .decode_choosing(token_ids, self.skip_specials)
+                .unwrap_or_default()
+        };
         let before = decode(&self.context);
         let mut all = self.context.clone();
         all.extend(&self.pending);

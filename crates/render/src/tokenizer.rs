@@ -2,11 +2,11 @@
 use std::ops::Range;
 use std::path::Path;
 
+use tokenizers::Encoding as LibraryEncoding;
 use tokenizers::tokenizer::{
     Model, NormalizedString, Normalizer, OffsetType, PostProcessor, PreTokenizedString,
     PreTokenizer, Token,
 };
-use tokenizers::Encoding as LibraryEncoding;
 
 use crate::added::{AddedTokens, Permission};
 use crate::error::{RenderError, shortened};
@@ -26,6 +26,8 @@ pub enum Specials {
 pub struct Encoding {
     /// The tokens.
     pub token_ids: Vec<u32>,
+    /// For each token the byte offset in the text at which its characters start.
+    pub starts: Vec<usize>,
     /// For each token the byte offset in the text at which its characters end. A token that
     /// carries part of a character ends where the character ends; one without text (BOS) at 0.
     pub ends: Vec<usize>,
@@ -76,8 +78,9 @@ impl Tokenizer {
         let text = std::str::from_utf8(json)
             .map_err(|error| wrong(format!("not UTF-8: {error}")))?
             .to_string();
-        let mut library: tokenizers::Tokenizer =
-            text.parse().map_err(|error: tokenizers::Error| wrong(error.to_string()))?;
+        let mut library: tokenizers::Tokenizer = text
+            .parse()
+            .map_err(|error: tokenizers::Error| wrong(error.to_string()))?;
         // Cutting and padding are decisions of the caller, and counted there.
         library
             .with_truncation(None)
@@ -122,10 +125,16 @@ impl Tokenizer {
     pub fn encode_sequence(&self, text: &str) -> Result<Encoding, RenderError> {
         let body = self.encode(text, Specials::Parse)?;
         let mut token_ids = self.prefix.clone();
-        let mut ends = vec![0; self.prefix.len()];
+        let mut starts = vec![0; self.prefix.len()];
+        let mut ends = starts.clone();
         token_ids.extend(body.token_ids);
+        starts.extend(body.starts);
         ends.extend(body.ends);
-        Ok(Encoding { token_ids, ends })
+        Ok(Encoding {
+            token_ids,
+            starts,
+            ends,
+        })
     }
 
     /// Encodes a text in which special tokens count only inside `ranges` (bytes, ascending).
@@ -150,6 +159,11 @@ impl Tokenizer {
             })?;
         Ok(Encoding {
             token_ids: encoding.get_ids().to_vec(),
+            starts: encoding
+                .get_offsets()
+                .iter()
+                .map(|&(start, _)| start)
+                .collect(),
             ends: encoding.get_offsets().iter().map(|&(_, end)| end).collect(),
         })
     }
@@ -201,10 +215,25 @@ impl Tokenizer {
             })
     }
 
+    /// The text that `token_ids` add to what stands before them, special tokens left out.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::decode`].
+    pub fn decode_after(&self, context: &[u32], token_ids: &[u32]) -> Result<String, RenderError> {
+        let mut stream = self.stream(context);
+        stream.push_all(token_ids);
+        Ok(stream.finish())
+    }
+
     /// Decodes token by token, as they are generated after `context` (which is not repeated,
     /// but decides about leading blanks). Special tokens are left out.
     pub fn stream(&self, context: &[u32]) -> StreamDecoder<'_> {
-        StreamDecoder::new(self, context)
+        StreamDecoder::new(self, context, true)
+    }
+
+    /// [`Tokenizer::stream`] with special tokens written out.
+    pub fn stream_with_specials(&self, context: &[u32]) -> StreamDecoder<'_> {
+        StreamDecoder::new(self, context, false)
     }
 
     /// One more than the highest token id: how many rows the embedding must have at least.
@@ -224,13 +253,28 @@ impl Tokenizer {
 
     /// Whether a token is a special one.
     pub fn is_special(&self, token_id: u32) -> bool {
-        let added = self.library.get_added_vocabulary().get_added_tokens_decoder();
+        let added = self
+            .library
+            .get_added_vocabulary()
+            .get_added_tokens_decoder();
         added.get(&token_id).is_some_and(|token| token.special)
+    }
+
+    /// Whether a token was added to the model's vocabulary, special or not (`<think>`).
+    pub fn is_added(&self, token_id: u32) -> bool {
+        let added = self
+            .library
+            .get_added_vocabulary()
+            .get_added_tokens_decoder();
+        added.contains_key(&token_id)
     }
 
     /// The ids and names of all special tokens, by id.
     pub fn special_tokens(&self) -> Vec<(u32, String)> {
-        let added = self.library.get_added_vocabulary().get_added_tokens_decoder();
+        let added = self
+            .library
+            .get_added_vocabulary()
+            .get_added_tokens_decoder();
         let mut specials: Vec<(u32, String)> = added
             .iter()
             .filter(|(_, token)| token.special)
