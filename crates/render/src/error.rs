@@ -95,8 +95,20 @@ pub enum RenderError {
         "the tokenizer names no end-of-sequence token (`eos_token` in tokenizer_config.json or `eos_token_id` in config.json)"
     )]
     NoEndToken,
+    /// A vocabulary to be trained is too small.
+    #[error(
+        "vocabulary size: expected at least {smallest} (256 bytes and the special tokens), found {found}"
+    )]
+    VocabularySize {
+        /// What was asked for.
+        found: usize,
+        /// The least that works.
+        smallest: usize,
+    },
     /// A GGUF vocabulary uses a tokenizer model that isn't supported.
-    #[error("tokenizer.ggml.model: expected \"gpt2\" or \"llama\", found {found:?}")]
+    #[error(
+        "tokenizer model: GGUF vocabularies are \"gpt2\" or \"llama\" (byte-level or SentencePiece-like BPE), found {found:?}"
+    )]
     VocabularyModel {
         /// The model's name.
         found: String,

@@ -4,6 +4,7 @@
 //! are targets. [`Tokenizer`] is the only type that knows the tokenizer library. Files are read
 //! when something is opened and never again; models, tensors and training are unknown here.
 mod added;
+mod bpe;
 mod conversation;
 mod error;
 mod files;
@@ -12,10 +13,15 @@ mod renderer;
 mod stream;
 mod template;
 mod tokenizer;
+mod vocabulary;
 
+pub use bpe::train_bpe;
 pub use error::RenderError;
 pub use files::TokenizerFiles;
 pub use renderer::{Branch, LossOn, Rendered, Renderer, Tree};
 pub use stream::StreamDecoder;
 pub use template::{ChatTemplate, Date, SpecialNames, TemplateMessage, TemplateOrigin};
 pub use tokenizer::{Encoding, Specials, Tokenizer};
+pub use vocabulary::{
+    GgufTokenizer, GgufVocabulary, TokenKind, tokenizer_from_gguf, vocabulary_to_gguf,
+};
