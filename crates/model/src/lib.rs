@@ -3,18 +3,27 @@
 //! The model says numbers (log-probabilities, entropies, scalars) and takes derivatives of numbers back.
 //! It knows no chat, no data sets and no losses.
 
+mod architecture;
+mod backward;
 pub mod batch;
 pub mod config;
 pub mod decode;
+mod family;
+mod forward;
+mod lora;
 pub mod memory;
 pub mod model;
+mod noise;
 pub mod optimizer;
+mod parameters;
+mod save;
 pub mod weights;
+mod workspace;
 
 pub use batch::{Derivatives, Outputs, Request, Segment, Target, TreeBatch};
 pub use config::ModelConfig;
-pub use decode::{KvCache, Piece};
-pub use model::{
-    Dtype, Gradients, LoadOptions, LoraConfig, Model, ModelError, Noise, Trainable, Workspace,
-};
+pub use decode::{KvCache, Piece, Span};
+pub use memory::MemoryPlan;
+pub use model::{Dtype, Gradients, LoadOptions, LoraConfig, Model, ModelError, Noise, Trainable};
 pub use optimizer::{AdamWConfig, Optimizer};
+pub use workspace::Workspace;

@@ -1,4 +1,10 @@
 //! What a run will need in memory, before it starts.
+use crate::Model;
+use crate::architecture::Architecture;
+
+/// The LM head works in chunks of at most this size, whatever the vocabulary and the number of tokens.
+const HEAD_CHUNK_BYTES: u64 = 64 << 20;
+
 /// Bytes by purpose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryPlan {
@@ -10,16 +16,41 @@ pub struct MemoryPlan {
     pub optimizer: u64,
     /// Saved activations of a micro-batch and buffers.
     pub activations: u64,
-    /// The head's chunk.
+    /// The LM head's chunk.
     pub head: u64,
 }
+
 impl MemoryPlan {
     /// Sum.
     pub fn total(&self) -> u64 {
         self.weights + self.gradients + self.optimizer + self.activations + self.head
     }
 }
-impl crate::Model {
+
+/// f32 values that a layer saves for a token.
+fn saved_per_token(a: &Architecture) -> usize {
+    let before_norm = if a.qk_norm {
+        a.query_width() + a.key_width()
+    } else {
+        0
+    };
+    let middle = if a.parallel_residual {
+        0
+    } else {
+        a.hidden_size
+    };
+    a.qkv_width() + before_norm + a.query_width() + middle + a.up_width() + 2 * a.n_heads + 4
+}
+
+/// f32 values of the short-lived buffers for a token, backward ones included when training.
+fn scratch_per_token(a: &Architecture, trains: bool) -> usize {
+    let forward = 2 * a.hidden_size + a.intermediate_size;
+    let backward =
+        6 * a.hidden_size + a.intermediate_size + a.up_width() + a.query_width() + a.qkv_width();
+    forward + if trains { backward } else { 0 }
+}
+
+impl Model {
     /// The plan for micro-batches of up to `micro_tokens`.
     pub fn memory_plan(
         &self,
@@ -27,7 +58,24 @@ impl crate::Model {
         checkpoint_activations: bool,
         trains: bool,
     ) -> MemoryPlan {
-        let _ = (micro_tokens, checkpoint_activations, trains);
-        todo!()
+        let a = &self.architecture;
+        let kept_layers = if trains && !checkpoint_activations {
+            a.n_layers
+        } else {
+            1
+        };
+        let inputs = if trains { a.n_layers + 1 } else { 2 };
+        let per_token = kept_layers * saved_per_token(a)
+            + inputs * a.hidden_size
+            + scratch_per_token(a, trains);
+        let trainable = 4 * self.trainable().len() as u64;
+        MemoryPlan {
+            weights: self.parameters.bytes(),
+            gradients: if trains { trainable } else { 0 },
+            optimizer: if trains { 2 * trainable } else { 0 },
+            activations: 4 * (micro_tokens * per_token) as u64,
+            // Gathered and normed rows with their gradients.
+            head: 4 * (micro_tokens * a.hidden_size * 4) as u64 + HEAD_CHUNK_BYTES,
+        }
     }
 }

@@ -1,7 +1,16 @@
-//! The model itself.
-use crate::{Derivatives, ModelConfig, Outputs, Request, TreeBatch};
-use kernels::{Device, linear::Precision};
-use std::path::Path;
+//! The model: weights, a description of what to do with them, and the calls that others make.
+use crate::architecture::Architecture;
+use crate::backward::Sink;
+use crate::config::Fields;
+use crate::family::{self, Family, Slot};
+use crate::parameters::{self, Holder, Layout, Parameters};
+use crate::weights::{self, TensorSource};
+use crate::{Derivatives, ModelConfig, Outputs, Request, TreeBatch, Workspace, lora};
+use kernels::Device;
+use kernels::linear::Precision;
+use kernels::rotary::RotaryTable;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
 
 /// What can go wrong with weights from outside.
 #[derive(Debug, thiserror::Error)]
@@ -10,7 +19,7 @@ pub enum ModelError {
     #[error("{path}: {source}")]
     Io {
         /// Which.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// Why.
         source: std::io::Error,
     },
@@ -18,7 +27,7 @@ pub enum ModelError {
     #[error("{path}: {message}")]
     Invalid {
         /// Which.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// What.
         message: String,
     },
@@ -26,7 +35,7 @@ pub enum ModelError {
     #[error("{path}: {feature} is not supported")]
     Unsupported {
         /// Which file.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// The feature, by its field and value.
         feature: String,
     },
@@ -61,7 +70,7 @@ pub enum Trainable {
     Nothing,
     /// Every weight.
     Everything,
-    /// Adapters; the base is frozen, held in bf16, or in Q8_0 when `base_q8`.
+    /// Adapters (and a scalar head when there is one); the base is frozen, held in bf16, or in Q8_0 when `base_q8`.
     Lora {
         /// The adapters.
         lora: LoraConfig,
@@ -77,12 +86,13 @@ pub struct LoadOptions {
     pub precision: Precision,
     /// What will be trained.
     pub trainable: Trainable,
-    /// Give the model a scalar head (reward, value); read from the file, or made by `Model::init_scalar_head`.
+    /// Give the model a scalar head (reward, value) instead of an untied LM head: read from the file when it is there,
+    /// else zero until [`Model::init_scalar_head`].
     pub scalar_head: bool,
 }
 
 /// Noise of training, all from one seed: the same seed gives the same masks.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Noise {
     /// Residual dropout probability (after attention and MLP outputs, and the embedding).
     pub dropout: f32,
@@ -92,21 +102,15 @@ pub struct Noise {
     pub seed: u64,
 }
 
-/// Reusable buffers of one forward and backward pass (the arena, and the saved activations).
-#[derive(Default)]
-pub struct Workspace {
-    /// Save only each layer's input and recompute the rest in the backward pass.
-    pub checkpoint_activations: bool,
-}
-
 /// Gradients of the trainable parameters, one flat f32 buffer.
 pub struct Gradients {
     pub(crate) flat: Vec<f32>,
 }
+
 impl Gradients {
     /// All zero.
     pub fn zero(&mut self) {
-        self.flat.fill(0.0)
+        self.flat.fill(0.0);
     }
     /// Σ g² in f64.
     pub fn sum_of_squares(&self, device: &Device) -> f64 {
@@ -114,13 +118,14 @@ impl Gradients {
     }
     /// Multiplies all.
     pub fn scale(&mut self, device: &Device, factor: f32) {
-        kernels::elementwise::scale(device, &mut self.flat, factor)
+        kernels::elementwise::scale(device, &mut self.flat, factor);
     }
     /// Adds another's, weighted.
     pub fn add_scaled(&mut self, other: &Gradients, factor: f32) {
-        for (g, o) in self.flat.iter_mut().zip(&other.flat) {
-            *g += factor * o
-        }
+        self.flat
+            .iter_mut()
+            .zip(&other.flat)
+            .for_each(|(g, o)| *g += factor * o);
     }
     /// The buffer.
     pub fn as_slice(&self) -> &[f32] {
@@ -128,33 +133,133 @@ impl Gradients {
     }
 }
 
-/// A transformer decoder with an LM head and, when asked, a scalar head.
+/// A transformer decoder with an LM head, a scalar head, or both.
 pub struct Model {
-    device: Device,
-    config: ModelConfig,
+    pub(crate) device: Device,
+    pub(crate) config: ModelConfig,
+    pub(crate) family: &'static dyn Family,
+    pub(crate) architecture: Architecture,
+    pub(crate) parameters: Parameters,
+    pub(crate) precision: Precision,
+    pub(crate) lora: Option<LoraConfig>,
+    pub(crate) adapter_enabled: bool,
+    /// Grows with the longest position seen.
+    rotary: RwLock<Option<Arc<RotaryTable>>>,
 }
 
 impl Model {
     /// Loads a model folder or a GGUF file.
     pub fn load(device: &Device, path: &Path, options: &LoadOptions) -> Result<Model, ModelError> {
-        let _ = (device, path, options);
-        todo!()
+        let checkpoint = weights::open(path)?;
+        let origin = path.join("config.json");
+        let mut model = Model::empty(device, checkpoint.config, &origin, options)?;
+        model.fill(checkpoint.tensors.as_ref(), path)?;
+        Ok(model)
     }
-    /// Random weights for `config` (`config.json` content): N(0, initializer_range), norms one, biases zero; `normal` yields standard normals.
+
+    /// Random weights for `config` (`config.json` content): N(0, initializer_range), norms one, biases zero; `normal` yields
+    /// standard normals. LoRA's A is N(0, 1/√n_in), B zero.
     pub fn random(
         device: &Device,
         config: serde_json::Value,
         options: &LoadOptions,
         normal: &mut dyn FnMut() -> f32,
     ) -> Result<Model, ModelError> {
-        let _ = (device, config, options, normal);
-        todo!()
+        let mut model = Model::empty(device, config, &crate::config::nowhere(), options)?;
+        let range = model.architecture.initializer_range;
+        for idx in 0..model.parameters.file_tensors().len() {
+            let tensors = model.parameters.file_tensors();
+            let tensor = &tensors[idx];
+            let is_norm = matches!(tensor.holder, Holder::Vector(v) if v.shape.len() == 1 && v.name.ends_with(".weight"));
+            let is_matrix = tensor.shape.len() == 2;
+            let length = tensor.shape.iter().product();
+            drop(tensors);
+            let mut value = || {
+                if is_matrix {
+                    range * normal()
+                } else {
+                    f32::from(u8::from(is_norm))
+                }
+            };
+            let values: Vec<f32> = (0..length).map(|_| value()).collect();
+            parameters::place(&mut model.parameters, device, idx, &values);
+        }
+        model.init_adapters(normal);
+        model.parameters.repack(device);
+        Ok(model)
     }
-    /// Writes `config.json` and `model.safetensors` (merged weights when there are adapters, plus an `adapter/` PEFT folder) into an existing folder.
-    pub fn save(&self, folder: &Path, dtype: Dtype) -> Result<(), ModelError> {
-        let _ = (folder, dtype);
-        todo!()
+
+    /// The layout of a model, all zero.
+    fn empty(
+        device: &Device,
+        config: serde_json::Value,
+        path: &Path,
+        options: &LoadOptions,
+    ) -> Result<Model, ModelError> {
+        let fields = Fields {
+            json: &config,
+            path,
+        };
+        let family = family::find(&fields)?;
+        let architecture = family.architecture(&fields)?;
+        architecture.check(&fields)?;
+        let model_config = ModelConfig::read(&config, path, &architecture)?;
+        let (everything, base_q8) = match &options.trainable {
+            Trainable::Nothing => (false, false),
+            Trainable::Everything => (true, false),
+            Trainable::Lora { base_q8, .. } => (false, *base_q8),
+        };
+        let lora = match &options.trainable {
+            Trainable::Lora { lora, .. } => Some(check_lora(lora, &fields)?),
+            _ => None,
+        };
+        let holding = parameters::holding(options.precision, everything, base_q8);
+        let parameters = lay_out(
+            family,
+            &architecture,
+            holding,
+            options,
+            lora.as_ref(),
+            &fields,
+        )?;
+        Ok(Model {
+            device: device.clone(),
+            config: model_config,
+            family,
+            architecture,
+            parameters,
+            precision: options.precision,
+            lora,
+            adapter_enabled: true,
+            rotary: RwLock::new(None),
+        })
     }
+
+    /// Reads every tensor; a scalar head that the file lacks stays zero.
+    fn fill(&mut self, source: &dyn TensorSource, path: &Path) -> Result<(), ModelError> {
+        let config = self.config.json.clone();
+        let fields = Fields {
+            json: &config,
+            path,
+        };
+        let wanted: Vec<(String, Vec<usize>)> = self
+            .parameters
+            .file_tensors()
+            .into_iter()
+            .map(|t| (t.name, t.shape))
+            .collect();
+        let scalar = self.family.name(Slot::ScalarHead).to_string() + ".weight";
+        for (idx, (name, shape)) in wanted.iter().enumerate() {
+            if *name == scalar && source.shape(name).is_none() {
+                continue;
+            }
+            let values = parameters::read_tensor(source, &fields, name, shape)?;
+            parameters::place(&mut self.parameters, &self.device, idx, &values);
+        }
+        self.parameters.repack(&self.device);
+        Ok(())
+    }
+
     /// The device.
     pub fn device(&self) -> &Device {
         &self.device
@@ -163,36 +268,123 @@ impl Model {
     pub fn config(&self) -> &ModelConfig {
         &self.config
     }
-    /// All parameters, and those that train.
+    /// What it is, to be changed before saving (padding id, reward statistics).
+    pub fn config_mut(&mut self) -> &mut ModelConfig {
+        &mut self.config
+    }
+    /// The arithmetic of its linears.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+    /// Whether it can say log-probabilities.
+    pub fn has_lm_head(&self) -> bool {
+        self.architecture.tied || self.parameters.lm_head.is_some()
+    }
+    /// Whether it can say scalars.
+    pub fn has_scalar_head(&self) -> bool {
+        self.parameters.scalar_head.is_some()
+    }
+    /// All parameters (adapters included), and those that train.
     pub fn parameter_counts(&self) -> (usize, usize) {
-        todo!()
+        let base: usize = self
+            .parameters
+            .file_tensors()
+            .iter()
+            .map(|t| t.shape.iter().product::<usize>())
+            .sum();
+        let adapters: usize = self
+            .parameters
+            .linears()
+            .flat_map(|l| l.adapters.iter().map(|a| a.rank * (l.n_in + a.part.n_rows)))
+            .sum();
+        (base + adapters, self.trainable().len())
     }
     /// The trainable parameters, flat, in a fixed order.
     pub fn trainable(&self) -> &[f32] {
-        todo!()
+        &self.parameters.flat[self.parameters.trainable_start..]
     }
-    /// Replaces the trainable parameters (a checkpoint, an average).
+    /// Replaces the trainable parameters (a checkpoint, an average) and refreshes what is computed from them.
     pub fn set_trainable(&mut self, values: &[f32]) {
-        let _ = values;
-        todo!()
+        let start = self.parameters.trainable_start;
+        self.parameters.flat[start..].copy_from_slice(values);
+        self.parameters.repack(&self.device);
     }
-    /// (name as in the file, shape, range in the flat buffer) of every trainable tensor.
-    pub fn trainable_tensors(&self) -> Vec<(String, Vec<usize>, std::ops::Range<usize>)> {
-        todo!()
+    /// Name as in the file, shape and values of every trainable tensor of the base, read out of a buffer laid out like
+    /// [`Model::trainable`] (parameters, gradients, moments).
+    pub fn named(&self, flat: &[f32]) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+        let start = self.parameters.trainable_start;
+        let tensors = self.parameters.file_tensors();
+        let trains = |holder: &Holder| match holder {
+            Holder::Weight(linear, _) => {
+                matches!(linear.storage, parameters::Storage::Flat { offset, .. } if offset >= start)
+            }
+            Holder::Bias(offset, _) => *offset >= start,
+            Holder::Vector(vector) => vector.offset >= start,
+        };
+        let read = |t: parameters::FileTensor| {
+            let values = parameters::export(&self.parameters, &t, flat, start);
+            (t.name, t.shape, values)
+        };
+        tensors
+            .into_iter()
+            .filter(|t| trains(&t.holder))
+            .map(read)
+            .collect()
     }
     /// A zeroed gradient buffer.
     pub fn new_gradients(&self) -> Gradients {
-        todo!()
+        Gradients {
+            flat: kernels::elementwise::zeroed(self.trainable().len()),
+        }
     }
     /// With adapters: run as the base alone (the reference of PPO and DPO).
     pub fn set_adapter_enabled(&mut self, enabled: bool) {
-        let _ = enabled;
-        todo!()
+        self.adapter_enabled = enabled;
     }
-    /// Scalar head ~ N(0, 1/√(d+1)), bias 0.
+    /// Scalar head ~ N(0, 1/√(d+1)), bias 0 (arXiv 2009.01325 §C).
     pub fn init_scalar_head(&mut self, normal: &mut dyn FnMut() -> f32) {
-        let _ = normal;
-        todo!()
+        if let Some(head) = &self.parameters.scalar_head {
+            let deviation = 1.0 / ((head.length + 1) as f32).sqrt();
+            self.parameters.flat[head.offset..][..head.length]
+                .iter_mut()
+                .for_each(|w| *w = deviation * normal());
+        }
+        self.config.reward_bias = 0.0;
+    }
+    /// LoRA's A ~ N(0, 1/√n_in), B zero: the adapted model begins as its base.
+    pub fn init_adapters(&mut self, normal: &mut dyn FnMut() -> f32) {
+        let Parameters { flat, layers, .. } = &mut self.parameters;
+        for linear in layers
+            .iter()
+            .flat_map(|l| [&l.qkv, &l.output, &l.up, &l.down])
+        {
+            for adapter in &linear.adapters {
+                let deviation = 1.0 / (linear.n_in as f32).sqrt();
+                flat[adapter.a..][..adapter.rank * linear.n_in]
+                    .iter_mut()
+                    .for_each(|w| *w = deviation * normal());
+                flat[adapter.b..][..adapter.part.n_rows * adapter.rank].fill(0.0);
+            }
+        }
+    }
+
+    /// cos and sin for at least `n_positions`.
+    pub(crate) fn rotary_table(&self, n_positions: usize) -> Option<Arc<RotaryTable>> {
+        let pairs = self.architecture.rotary.as_ref()?.len();
+        let covers = |table: &Arc<RotaryTable>| table.cos.len() >= n_positions * pairs;
+        let read =
+            |lock: &RwLock<Option<Arc<RotaryTable>>>| lock.read().ok().and_then(|t| t.clone());
+        if let Some(table) = read(&self.rotary).filter(covers) {
+            return Some(table);
+        }
+        let table = Arc::new(
+            self.architecture
+                .rotary_table(n_positions.next_power_of_two())?,
+        );
+        if let Ok(mut slot) = self.rotary.write() {
+            *slot = Some(table.clone());
+        }
+        Some(table)
     }
 
     /// Answers the request; keeps nothing.
@@ -202,8 +394,9 @@ impl Model {
         request: &Request,
         workspace: &mut Workspace,
     ) -> Outputs {
-        let _ = (batch, request, workspace);
-        todo!()
+        self.run_layers(batch, Noise::default(), false, workspace);
+        self.head_rows(request, batch.len(), false, workspace);
+        self.answer(request, workspace)
     }
     /// Answers the request and keeps what [`Model::backward`] needs in the workspace.
     pub fn forward_for_training(
@@ -213,8 +406,9 @@ impl Model {
         noise: Noise,
         workspace: &mut Workspace,
     ) -> Outputs {
-        let _ = (batch, request, noise, workspace);
-        todo!()
+        self.run_layers(batch, noise, true, workspace);
+        self.head_rows(request, batch.len(), true, workspace);
+        self.answer(request, workspace)
     }
     /// Adds to `gradients` the gradient of L, given dL/d(outputs). Must follow `forward_for_training` with the same batch and request.
     pub fn backward(
@@ -225,8 +419,21 @@ impl Model {
         workspace: &mut Workspace,
         gradients: &mut Gradients,
     ) {
-        let _ = (batch, request, derivatives, workspace, gradients);
-        todo!()
+        let mut sink = Sink {
+            gradients: &mut gradients.flat,
+            start: self.parameters.trainable_start,
+        };
+        let mut log_probs = vec![0.0; request.targets.len()];
+        self.head_backward(
+            request,
+            derivatives,
+            batch.len(),
+            workspace,
+            &mut sink,
+            &mut log_probs,
+            None,
+        );
+        self.layers_backward(batch, workspace, &mut sink);
     }
     /// Forward and backward in one, for a loss whose derivatives are known beforehand (cross-entropy): saves the head's second pass.
     pub fn forward_backward(
@@ -238,7 +445,109 @@ impl Model {
         workspace: &mut Workspace,
         gradients: &mut Gradients,
     ) -> Outputs {
-        let _ = (batch, request, derivatives, noise, workspace, gradients);
-        todo!()
+        self.run_layers(batch, noise, true, workspace);
+        self.head_rows(request, batch.len(), true, workspace);
+        let n = request.targets.len();
+        let mut outputs = Outputs {
+            log_probs: vec![0.0; n],
+            entropies: vec![0.0; if request.entropy { n } else { 0 }],
+            scalars: self.read_scalars(request, &workspace.head.normed),
+        };
+        let mut sink = Sink {
+            gradients: &mut gradients.flat,
+            start: self.parameters.trainable_start,
+        };
+        let entropies = request.entropy.then_some(&mut outputs.entropies[..]);
+        self.head_backward(
+            request,
+            derivatives,
+            batch.len(),
+            workspace,
+            &mut sink,
+            &mut outputs.log_probs,
+            entropies,
+        );
+        self.layers_backward(batch, workspace, &mut sink);
+        outputs
     }
+}
+
+fn check_lora(lora: &LoraConfig, fields: &Fields) -> Result<LoraConfig, ModelError> {
+    if lora.rank == 0 || !lora.alpha.is_finite() || lora.alpha == 0.0 {
+        return Err(fields.invalid(format!(
+            "lora: rank {} and alpha {} must not be zero",
+            lora.rank, lora.alpha
+        )));
+    }
+    Ok(lora.clone())
+}
+
+/// Base first, then what trains on top of a frozen base.
+fn lay_out(
+    family: &'static dyn Family,
+    architecture: &Architecture,
+    holding: parameters::Holding,
+    options: &LoadOptions,
+    lora: Option<&LoraConfig>,
+    fields: &Fields,
+) -> Result<Parameters, ModelError> {
+    let everything = options.trainable == Trainable::Everything;
+    let mut layout = Layout {
+        family,
+        architecture,
+        holding,
+        allocator: parameters::Allocator { next: 0 },
+    };
+    let has_lm_head = !architecture.tied && !options.scalar_head;
+    let embedding = layout.table(family.name(Slot::Embedding), architecture.tied);
+    let positions_shape = vec![architecture.max_position, architecture.hidden_size];
+    let positions = architecture.learned_positions.then(|| {
+        layout.allocator.vector(
+            format!("{}.weight", family.name(Slot::Positions)),
+            positions_shape,
+        )
+    });
+    let mut layers: Vec<parameters::Layer> = (0..architecture.n_layers)
+        .map(|l| layout.layer(l))
+        .collect();
+    let final_norm = layout.norm(family.name(Slot::FinalNorm).to_string());
+    let lm_head = has_lm_head.then(|| layout.table(family.name(Slot::LmHead), true));
+    let mut allocator = layout.allocator;
+    let mut trainable_start = if everything { 0 } else { allocator.next };
+    if let Some(lora) = lora {
+        let linears = layers
+            .iter_mut()
+            .flat_map(|l| [&mut l.qkv, &mut l.output, &mut l.up, &mut l.down]);
+        linears.for_each(|linear| lora::attach(linear, lora, &mut allocator));
+        let matched = |target: &String| {
+            layers
+                .iter()
+                .flat_map(|l| [&l.qkv, &l.output, &l.up, &l.down])
+                .flat_map(|l| &l.parts)
+                .any(|p| lora::is_target(&p.module, std::slice::from_ref(target)))
+        };
+        if let Some(unknown) = lora.targets.iter().find(|t| !matched(t)) {
+            return Err(fields.invalid(format!(
+                "lora target `{unknown}` names no linear layer of this model"
+            )));
+        }
+    }
+    let scalar_name = format!("{}.weight", family.name(Slot::ScalarHead));
+    let scalar_head = options
+        .scalar_head
+        .then(|| allocator.vector(scalar_name, vec![1, architecture.hidden_size]));
+    if options.trainable == Trainable::Nothing {
+        trainable_start = allocator.next;
+    }
+    let flat = kernels::elementwise::zeroed(allocator.next);
+    Ok(Parameters {
+        flat,
+        trainable_start,
+        embedding,
+        positions,
+        layers,
+        final_norm,
+        lm_head,
+        scalar_head,
+    })
 }
