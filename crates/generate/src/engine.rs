@@ -163,11 +163,7 @@ struct Active<'a> {
 impl<'a> Generator<'a> {
     /// With a tokenizer, completions carry text and stop strings work.
     pub fn new(model: &'a Model, tokenizer: Option<&'a Tokenizer>) -> Generator<'a> {
-        Generator {
-            model,
-            tokenizer,
-            workspace: Workspace::default(),
-        }
+        Generator { model, tokenizer, workspace: Workspace::default() }
     }
 
     /// Every sample of every prompt (token ids), in order. `on_event` sees tokens as they come and may stop the run; what
@@ -181,10 +177,7 @@ impl<'a> Generator<'a> {
         self.check(prompts, settings)?;
         let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
         let shortest = prompts.iter().map(Vec::len).min().unwrap_or(0);
-        let room = settings
-            .max_new_tokens
-            .min(self.model.config().max_position - shortest)
-            .max(1);
+        let room = settings.max_new_tokens.min(self.model.config().max_position - shortest).max(1);
         // At worst every sample in flight has a prompt of its own.
         let n_slots = settings.batch.min(prompts.len() * settings.n);
         let mut run = Run {
@@ -212,11 +205,9 @@ impl<'a> Generator<'a> {
 
     fn check(&self, prompts: &[Vec<u32>], settings: &Settings) -> Result<(), GenerateError> {
         settings.sampling.check()?;
-        for (option, value) in [
-            ("n", settings.n),
-            ("max_new_tokens", settings.max_new_tokens),
-            ("batch", settings.batch),
-        ] {
+        for (option, value) in
+            [("n", settings.n), ("max_new_tokens", settings.max_new_tokens), ("batch", settings.batch)]
+        {
             if value == 0 {
                 return Err(GenerateError::Zero { option });
             }
@@ -229,11 +220,7 @@ impl<'a> Generator<'a> {
             match prompt.len() {
                 0 => return Err(GenerateError::EmptyPrompt { prompt_idx }),
                 tokens if tokens >= context => {
-                    return Err(GenerateError::PromptTooLong {
-                        prompt_idx,
-                        tokens,
-                        context,
-                    });
+                    return Err(GenerateError::PromptTooLong { prompt_idx, tokens, context });
                 }
                 _ => {}
             }
@@ -272,10 +259,7 @@ impl<'a> Run<'a> {
             {
                 started.push((prompt, sample_idx));
             }
-            let places = self
-                .settings
-                .batch
-                .saturating_sub(self.active.len() + started.len());
+            let places = self.settings.batch.saturating_sub(self.active.len() + started.len());
             if places == 0 || self.waiting.is_empty() {
                 break;
             }
@@ -283,33 +267,21 @@ impl<'a> Run<'a> {
             let next: Vec<usize> = self.waiting.drain(..n_prompts).collect();
             for prompt in self.prefill(model, &next, prompts, workspace) {
                 let prompt = Arc::new(prompt);
-                self.ready
-                    .extend((0..self.settings.n).map(|s| (prompt.clone(), s)));
+                self.ready.extend((0..self.settings.n).map(|s| (prompt.clone(), s)));
             }
         }
-        let fresh = started
-            .into_iter()
-            .map(|(prompt, sample_idx)| self.start(prompt, sample_idx))
-            .collect::<Vec<_>>();
+        let fresh = started.into_iter().map(|(prompt, sample_idx)| self.start(prompt, sample_idx)).collect::<Vec<_>>();
         let first = self.active.len();
         self.active.extend(fresh);
-        let logits: Vec<Arc<Prefilled>> = self.active[first..]
-            .iter()
-            .map(|a| a.prompt.clone())
-            .collect();
+        let logits: Vec<Arc<Prefilled>> = self.active[first..].iter().map(|a| a.prompt.clone()).collect();
         self.choose(model, first, |i| &logits[i].logits);
     }
 
     fn start(&mut self, prompt: Arc<Prefilled>, sample_idx: usize) -> Active<'a> {
-        let rows = self
-            .sample_slots
-            .take()
-            .expect("the cache has rows for every sample in flight");
+        let rows = self.sample_slots.take().expect("the cache has rows for every sample in flight");
         let settings = self.settings;
         Active {
-            stream: settings
-                .seed
-                .stream("sample", (prompt.idx * settings.n + sample_idx) as u64),
+            stream: settings.seed.stream("sample", (prompt.idx * settings.n + sample_idx) as u64),
             decoder: self.tokenizer.map(|t| t.stream(&prompt.token_ids)),
             watch: StopWatch::new(&settings.stop),
             prompt,
@@ -338,21 +310,10 @@ impl<'a> Run<'a> {
         let (mut group_tokens, mut group_first) = (0, 0);
         for &idx in next {
             let token_ids = &prompts[idx];
-            let rows = self
-                .prompt_slots
-                .take()
-                .expect("the cache has rows for every prompt in flight");
+            let rows = self.prompt_slots.take().expect("the cache has rows for every prompt in flight");
             let long = token_ids.len() > PREFILL_TOKENS_MAX;
-            if !group.is_empty()
-                && (!together || long || group_tokens + token_ids.len() > PREFILL_TOKENS_MAX)
-            {
-                flush(
-                    model,
-                    &mut self.cache,
-                    &mut group,
-                    &mut out[group_first..],
-                    workspace,
-                );
+            if !group.is_empty() && (!together || long || group_tokens + token_ids.len() > PREFILL_TOKENS_MAX) {
+                flush(model, &mut self.cache, &mut group, &mut out[group_first..], workspace);
                 group_first = out.len();
                 group_tokens = 0;
             }
@@ -360,32 +321,13 @@ impl<'a> Run<'a> {
             let n_before = (token_ids.len() - 1) / PREFILL_TOKENS_MAX * PREFILL_TOKENS_MAX;
             for (i, piece) in token_ids[..n_before].chunks(PREFILL_TOKENS_MAX).enumerate() {
                 let start = (i * PREFILL_TOKENS_MAX) as u32;
-                model.extend(
-                    &mut self.cache,
-                    &[piece_at(piece, start, rows.start)],
-                    workspace,
-                );
+                model.extend(&mut self.cache, &[piece_at(piece, start, rows.start)], workspace);
             }
-            group.push(piece_at(
-                &token_ids[n_before..],
-                n_before as u32,
-                rows.start,
-            ));
+            group.push(piece_at(&token_ids[n_before..], n_before as u32, rows.start));
             group_tokens += token_ids.len() - n_before;
-            out.push(Prefilled {
-                idx,
-                token_ids: token_ids.clone(),
-                rows,
-                logits: Vec::new(),
-            });
+            out.push(Prefilled { idx, token_ids: token_ids.clone(), rows, logits: Vec::new() });
         }
-        flush(
-            model,
-            &mut self.cache,
-            &mut group,
-            &mut out[group_first..],
-            workspace,
-        );
+        flush(model, &mut self.cache, &mut group, &mut out[group_first..], workspace);
         out
     }
 
@@ -405,22 +347,12 @@ impl<'a> Run<'a> {
     }
 
     /// Chooses a token for every active sample from `first` on, in parallel; the random numbers are drawn beforehand.
-    fn choose<'l>(
-        &mut self,
-        model: &Model,
-        first: usize,
-        logits: impl Fn(usize) -> &'l [f32] + Sync,
-    ) {
+    fn choose<'l>(&mut self, model: &Model, first: usize, logits: impl Fn(usize) -> &'l [f32] + Sync) {
         let sampling = &self.settings.sampling;
         let wants_text = sampling.repetition_penalty != 1.0;
         let jobs: Vec<(f64, Vec<u32>)> = self.active[first..]
             .iter_mut()
-            .map(|a| {
-                (
-                    a.stream.uniform(),
-                    if wants_text { a.so_far() } else { Vec::new() },
-                )
-            })
+            .map(|a| (a.stream.uniform(), if wants_text { a.so_far() } else { Vec::new() }))
             .collect();
         let chosen: Vec<OnceLock<(u32, f32)>> = jobs.iter().map(|_| OnceLock::new()).collect();
         model.device().pool.tasks(jobs.len(), |i| {
@@ -444,12 +376,7 @@ impl<'a> Run<'a> {
                 let (prompt_idx, sample_idx) = (active.prompt.idx, active.sample_idx);
                 let token_id = active.token_ids[active.token_ids.len() - 1];
                 if flow.is_continue() {
-                    flow = on_event(Event::Token {
-                        prompt_idx,
-                        sample_idx,
-                        token_id,
-                        text: &text,
-                    });
+                    flow = on_event(Event::Token { prompt_idx, sample_idx, token_id, text: &text });
                 }
             }
             if active.stop.is_none() {
@@ -468,15 +395,7 @@ impl<'a> Run<'a> {
 
     fn retire(&mut self, active: Active) -> Completion {
         self.sample_slots.give(active.rows.clone());
-        let Active {
-            prompt,
-            sample_idx,
-            token_ids,
-            log_probs,
-            text,
-            stop,
-            ..
-        } = active;
+        let Active { prompt, sample_idx, token_ids, log_probs, text, stop, .. } = active;
         let completion = Completion {
             prompt_idx: prompt.idx,
             sample_idx,
@@ -504,24 +423,13 @@ impl<'a> Run<'a> {
 impl Active<'_> {
     fn next_piece(&self) -> Piece<'_> {
         let written = self.token_ids.len() as u32 - 1;
-        let prompt = Span {
-            start: self.prompt.rows.start,
-            length: self.prompt.token_ids.len() as u32,
-        };
+        let prompt = Span { start: self.prompt.rows.start, length: self.prompt.token_ids.len() as u32 };
         let mut context = vec![prompt];
         if written > 0 {
-            context.push(Span {
-                start: self.rows.start,
-                length: written,
-            });
+            context.push(Span { start: self.rows.start, length: written });
         }
         let position = self.prompt.token_ids.len() as u32 + written;
-        Piece {
-            token_ids: &self.token_ids[written as usize..],
-            position,
-            context,
-            write_at: self.rows.start + written,
-        }
+        Piece { token_ids: &self.token_ids[written as usize..], position, context, write_at: self.rows.start + written }
     }
     fn so_far(&self) -> Vec<u32> {
         [&self.prompt.token_ids[..], &self.token_ids[..]].concat()
@@ -544,11 +452,7 @@ impl Active<'_> {
             _ => None,
         };
         if self.stop.is_some() {
-            text += &self
-                .decoder
-                .take()
-                .map(StreamDecoder::finish)
-                .unwrap_or_default();
+            text += &self.decoder.take().map(StreamDecoder::finish).unwrap_or_default();
         }
         let mut certain = match self.watch.push(&text) {
             Watched::Text(text) => text,
@@ -567,20 +471,8 @@ impl Active<'_> {
 
 /// Tokens of a prompt from `start` on, the earlier ones lying in the cache before them.
 fn piece_at(token_ids: &[u32], start: u32, first_row: u32) -> Piece<'_> {
-    let context = if start > 0 {
-        vec![Span {
-            start: first_row,
-            length: start,
-        }]
-    } else {
-        Vec::new()
-    };
-    Piece {
-        token_ids,
-        position: start,
-        context,
-        write_at: first_row + start,
-    }
+    let context = if start > 0 { vec![Span { start: first_row, length: start }] } else { Vec::new() };
+    Piece { token_ids, position: start, context, write_at: first_row + start }
 }
 
 /// Runs the pieces gathered so far and hands each prompt its logits.

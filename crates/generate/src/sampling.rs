@@ -18,13 +18,7 @@ pub struct Sampling {
 
 impl Default for Sampling {
     fn default() -> Sampling {
-        Sampling {
-            temperature: 1.0,
-            top_k: 0,
-            top_p: 1.0,
-            min_p: 0.0,
-            repetition_penalty: 1.0,
-        }
+        Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0 }
     }
 }
 
@@ -52,42 +46,16 @@ pub enum SamplingError {
 impl Sampling {
     /// The most likely token, always.
     pub fn greedy() -> Sampling {
-        Sampling {
-            temperature: 0.0,
-            ..Sampling::default()
-        }
+        Sampling { temperature: 0.0, ..Sampling::default() }
     }
     /// Refuses values outside their ranges and options without effect.
     pub fn check(&self) -> Result<(), SamplingError> {
         let range = |option, found: f32, ok: bool, expected| {
-            if ok {
-                Ok(())
-            } else {
-                Err(SamplingError::OutOfRange {
-                    option,
-                    found,
-                    expected,
-                })
-            }
+            if ok { Ok(()) } else { Err(SamplingError::OutOfRange { option, found, expected }) }
         };
-        range(
-            "temperature",
-            self.temperature,
-            (0.0..=100.0).contains(&self.temperature),
-            "a number from 0 to 100",
-        )?;
-        range(
-            "top_p",
-            self.top_p,
-            self.top_p > 0.0 && self.top_p <= 1.0,
-            "a number above 0, at most 1",
-        )?;
-        range(
-            "min_p",
-            self.min_p,
-            (0.0..1.0).contains(&self.min_p),
-            "a number from 0, below 1",
-        )?;
+        range("temperature", self.temperature, (0.0..=100.0).contains(&self.temperature), "a number from 0 to 100")?;
+        range("top_p", self.top_p, self.top_p > 0.0 && self.top_p <= 1.0, "a number above 0, at most 1")?;
+        range("min_p", self.min_p, (0.0..1.0).contains(&self.min_p), "a number from 0, below 1")?;
         range(
             "repetition_penalty",
             self.repetition_penalty,
@@ -95,11 +63,7 @@ impl Sampling {
             "a number above 0, at most 100",
         )?;
         let no_effect = |option, used: bool| {
-            if used && self.temperature == 0.0 {
-                Err(SamplingError::NoEffect { option })
-            } else {
-                Ok(())
-            }
+            if used && self.temperature == 0.0 { Err(SamplingError::NoEffect { option }) } else { Ok(()) }
         };
         no_effect("top_k", self.top_k > 0)?;
         no_effect("top_p", self.top_p < 1.0)?;
@@ -111,11 +75,7 @@ impl Sampling {
     }
     /// The temperature that log-probabilities are reported at.
     pub fn scoring_temperature(&self) -> f32 {
-        if self.temperature == 0.0 {
-            1.0
-        } else {
-            self.temperature
-        }
+        if self.temperature == 0.0 { 1.0 } else { self.temperature }
     }
 
     /// Chooses a token by a uniform number in [0, 1). `seen` are the tokens of the text so far (for the penalty).
@@ -134,11 +94,7 @@ impl Sampling {
         let mut out = logits.to_vec();
         for &id in seen {
             let z = logits[id as usize];
-            out[id as usize] = if z > 0.0 {
-                z / self.repetition_penalty
-            } else {
-                z * self.repetition_penalty
-            };
+            out[id as usize] = if z > 0.0 { z / self.repetition_penalty } else { z * self.repetition_penalty };
         }
         out
     }
@@ -156,21 +112,12 @@ impl Sampling {
             );
         }
         let candidates = self.candidates(logits);
-        draw(
-            candidates.iter().copied(),
-            candidates[0].1,
-            self.temperature,
-            uniform,
-        )
+        draw(candidates.iter().copied(), candidates[0].1, self.temperature, uniform)
     }
 
     /// What truncation leaves, most likely first, ties by id. Never empty.
     fn candidates(&self, logits: &[f32]) -> Vec<(u32, f32)> {
-        let mut all: Vec<(u32, f32)> = logits
-            .iter()
-            .enumerate()
-            .map(|(i, z)| (i as u32, *z))
-            .collect();
+        let mut all: Vec<(u32, f32)> = logits.iter().enumerate().map(|(i, z)| (i as u32, *z)).collect();
         let descending = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
         if self.top_k > 0 && self.top_k < all.len() {
             all.select_nth_unstable_by(self.top_k - 1, descending);
@@ -224,12 +171,7 @@ fn argmax(logits: &[f32]) -> u32 {
 }
 
 /// Inverse of the cumulative distribution, in the order given.
-fn draw(
-    candidates: impl Iterator<Item = (u32, f32)> + Clone,
-    highest: f32,
-    temperature: f32,
-    uniform: f64,
-) -> u32 {
+fn draw(candidates: impl Iterator<Item = (u32, f32)> + Clone, highest: f32, temperature: f32, uniform: f64) -> u32 {
     let weight = |z: f32| f64::from(((z - highest) / temperature).exp());
     let total: f64 = candidates.clone().map(|(_, z)| weight(z)).sum();
     let mut left = uniform * total;
@@ -251,10 +193,7 @@ fn draw(
 /// log softmax(logits / temperature) at `token`.
 pub(crate) fn log_prob(logits: &[f32], token: u32, temperature: f32) -> f32 {
     let highest = max(logits);
-    let sum: f64 = logits
-        .iter()
-        .map(|z| f64::from(((z - highest) / temperature).exp()))
-        .sum();
+    let sum: f64 = logits.iter().map(|z| f64::from(((z - highest) / temperature).exp())).sum();
     (f64::from((logits[token as usize] - highest) / temperature) - sum.ln()) as f32
 }
 
@@ -268,33 +207,18 @@ mod tests {
         let n = 20_000;
         let mut counts = vec![0u32; LOGITS.len()];
         for i in 0..n {
-            counts[sampling
-                .choose(&LOGITS, &[], (f64::from(i) + 0.5) / f64::from(n))
-                .0 as usize] += 1;
+            counts[sampling.choose(&LOGITS, &[], (f64::from(i) + 0.5) / f64::from(n)).0 as usize] += 1;
         }
-        counts
-            .iter()
-            .map(|c| f64::from(*c) / f64::from(n))
-            .collect()
+        counts.iter().map(|c| f64::from(*c) / f64::from(n)).collect()
     }
 
     fn check(sampling: Sampling, allowed: &[usize]) {
         let temperature = f64::from(sampling.temperature);
-        let weights: Vec<f64> = LOGITS
-            .iter()
-            .map(|z| (f64::from(*z) / temperature).exp())
-            .collect();
+        let weights: Vec<f64> = LOGITS.iter().map(|z| (f64::from(*z) / temperature).exp()).collect();
         let total: f64 = allowed.iter().map(|&i| weights[i]).sum();
         for (i, share) in shares(&sampling).into_iter().enumerate() {
-            let expected = if allowed.contains(&i) {
-                weights[i] / total
-            } else {
-                0.0
-            };
-            assert!(
-                (share - expected).abs() < 2e-4,
-                "token {i}: {share}, expected {expected}"
-            );
+            let expected = if allowed.contains(&i) { weights[i] / total } else { 0.0 };
+            assert!((share - expected).abs() < 2e-4, "token {i}: {share}, expected {expected}");
         }
     }
 
@@ -302,50 +226,14 @@ mod tests {
     fn drawn_shares_are_the_probabilities_of_what_truncation_leaves() {
         let plain = Sampling::default();
         check(plain.clone(), &[0, 1, 2, 3, 4]);
-        check(
-            Sampling {
-                temperature: 0.5,
-                ..plain.clone()
-            },
-            &[0, 1, 2, 3, 4],
-        );
-        check(
-            Sampling {
-                top_k: 3,
-                ..plain.clone()
-            },
-            &[0, 1, 3],
-        );
+        check(Sampling { temperature: 0.5, ..plain.clone() }, &[0, 1, 2, 3, 4]);
+        check(Sampling { top_k: 3, ..plain.clone() }, &[0, 1, 3]);
         // exp: 2.72, 20.09, 1.65, 20.09, 0.14 of 44.67; the two threes make .899, with the one .960.
-        check(
-            Sampling {
-                top_p: 0.89,
-                ..plain.clone()
-            },
-            &[1, 3],
-        );
-        check(
-            Sampling {
-                top_p: 0.95,
-                ..plain.clone()
-            },
-            &[0, 1, 3],
-        );
+        check(Sampling { top_p: 0.89, ..plain.clone() }, &[1, 3]);
+        check(Sampling { top_p: 0.95, ..plain.clone() }, &[0, 1, 3]);
         // e^(1-3) = .135: kept at .13, dropped at .14.
-        check(
-            Sampling {
-                min_p: 0.13,
-                ..plain.clone()
-            },
-            &[0, 1, 3],
-        );
-        check(
-            Sampling {
-                min_p: 0.14,
-                ..plain.clone()
-            },
-            &[1, 3],
-        );
+        check(Sampling { min_p: 0.13, ..plain.clone() }, &[0, 1, 3]);
+        check(Sampling { min_p: 0.14, ..plain.clone() }, &[1, 3]);
     }
 
     #[test]
@@ -355,31 +243,17 @@ mod tests {
 
     #[test]
     fn the_penalty_moves_seen_tokens_both_signs_down() {
-        let sampling = Sampling {
-            repetition_penalty: 2.0,
-            ..Sampling::greedy()
-        };
+        let sampling = Sampling { repetition_penalty: 2.0, ..Sampling::greedy() };
         assert_eq!(sampling.choose(&LOGITS, &[1], 0.0).0, 3, "3/2 is below 3");
-        assert_eq!(
-            sampling.choose(&[-1.0, -1.5], &[0], 0.0).0,
-            1,
-            "-1·2 is below -1.5"
-        );
+        assert_eq!(sampling.choose(&[-1.0, -1.5], &[0], 0.0).0, 1, "-1·2 is below -1.5");
     }
 
     #[test]
     fn the_reported_log_prob_is_the_models_own() {
-        let sampling = Sampling {
-            temperature: 0.7,
-            top_k: 1,
-            repetition_penalty: 1.3,
-            ..Sampling::default()
-        };
+        let sampling = Sampling { temperature: 0.7, top_k: 1, repetition_penalty: 1.3, ..Sampling::default() };
         let (token, reported) = sampling.choose(&LOGITS, &[], 0.3);
         let z: f64 = LOGITS.iter().map(|x| (f64::from(*x) / 0.7).exp()).sum();
-        assert!(
-            (f64::from(reported) - (f64::from(LOGITS[token as usize]) / 0.7 - z.ln())).abs() < 1e-6
-        );
+        assert!((f64::from(reported) - (f64::from(LOGITS[token as usize]) / 0.7 - z.ln())).abs() < 1e-6);
     }
 
     #[test]
@@ -389,47 +263,11 @@ mod tests {
             assert!(message.contains(option), "{message}");
         };
         let plain = Sampling::default();
-        refused(
-            Sampling {
-                temperature: f32::NAN,
-                ..plain.clone()
-            },
-            "temperature",
-        );
-        refused(
-            Sampling {
-                temperature: -1.0,
-                ..plain.clone()
-            },
-            "temperature",
-        );
-        refused(
-            Sampling {
-                top_p: 0.0,
-                ..plain.clone()
-            },
-            "top_p",
-        );
-        refused(
-            Sampling {
-                min_p: 1.0,
-                ..plain.clone()
-            },
-            "min_p",
-        );
-        refused(
-            Sampling {
-                repetition_penalty: 0.0,
-                ..plain
-            },
-            "repetition_penalty",
-        );
-        refused(
-            Sampling {
-                top_k: 5,
-                ..Sampling::greedy()
-            },
-            "top_k",
-        );
+        refused(Sampling { temperature: f32::NAN, ..plain.clone() }, "temperature");
+        refused(Sampling { temperature: -1.0, ..plain.clone() }, "temperature");
+        refused(Sampling { top_p: 0.0, ..plain.clone() }, "top_p");
+        refused(Sampling { min_p: 1.0, ..plain.clone() }, "min_p");
+        refused(Sampling { repetition_penalty: 0.0, ..plain }, "repetition_penalty");
+        refused(Sampling { top_k: 5, ..Sampling::greedy() }, "top_k");
     }
 }

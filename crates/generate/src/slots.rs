@@ -10,14 +10,8 @@ pub(crate) struct Slots {
 impl Slots {
     /// `count` slots of `size` rows, from `first_row` on.
     pub fn new(first_row: usize, size: usize, count: usize) -> Slots {
-        let free = (0..count)
-            .rev()
-            .map(|i| (first_row + i * size) as u32)
-            .collect();
-        Slots {
-            size: size as u32,
-            free,
-        }
+        let free = (0..count).rev().map(|i| (first_row + i * size) as u32).collect();
+        Slots { size: size as u32, free }
     }
     pub fn take(&mut self) -> Option<Range<u32>> {
         self.free.pop().map(|start| start..start + self.size)

@@ -17,19 +17,11 @@ pub(crate) enum Watched {
 
 impl<'a> StopWatch<'a> {
     pub fn new(stops: &'a [String]) -> StopWatch<'a> {
-        StopWatch {
-            stops,
-            held: String::new(),
-        }
+        StopWatch { stops, held: String::new() }
     }
     pub fn push(&mut self, text: &str) -> Watched {
         self.held.push_str(text);
-        if let Some(at) = self
-            .stops
-            .iter()
-            .filter_map(|stop| self.held.find(stop))
-            .min()
-        {
+        if let Some(at) = self.stops.iter().filter_map(|stop| self.held.find(stop)).min() {
             self.held.truncate(at);
             return Watched::Stopped(std::mem::take(&mut self.held));
         }
@@ -43,16 +35,9 @@ impl<'a> StopWatch<'a> {
     }
     /// Bytes at the end of the held text that are a proper beginning of some stop string.
     fn longest_beginning(&self) -> usize {
-        let begins = |at: &usize| {
-            self.stops
-                .iter()
-                .any(|stop| stop.starts_with(&self.held[*at..]))
-        };
+        let begins = |at: &usize| self.stops.iter().any(|stop| stop.starts_with(&self.held[*at..]));
         let starts = self.held.char_indices().map(|(at, _)| at);
-        starts
-            .into_iter()
-            .find(begins)
-            .map_or(0, |at| self.held.len() - at)
+        starts.into_iter().find(begins).map_or(0, |at| self.held.len() - at)
     }
 }
 

@@ -29,22 +29,14 @@ fn settings() -> Settings {
 }
 
 fn prompts() -> Vec<Vec<u32>> {
-    [
-        "Once upon",
-        "The",
-        "In a small house by the sea",
-        "x",
-        "Two and two make",
-    ]
-    .iter()
-    .map(|t| t.bytes().map(u32::from).collect())
-    .collect()
+    ["Once upon", "The", "In a small house by the sea", "x", "Two and two make"]
+        .iter()
+        .map(|t| t.bytes().map(u32::from).collect())
+        .collect()
 }
 
 fn run(model: &Model, prompts: &[Vec<u32>], settings: &Settings) -> Vec<Completion> {
-    Generator::new(model, Some(&tokenizer()))
-        .generate(prompts, settings, &mut |_| ControlFlow::Continue(()))
-        .unwrap()
+    Generator::new(model, Some(&tokenizer())).generate(prompts, settings, &mut |_| ControlFlow::Continue(())).unwrap()
 }
 
 #[test]
@@ -52,28 +44,14 @@ fn a_generated_log_prob_equals_the_scored_one() {
     for (precision, tolerance) in [(Precision::F32, 1e-5), (Precision::Bf16, 2e-2)] {
         let model = model(precision);
         for temperature in [1.0, 0.7] {
-            let settings = Settings {
-                n: 3,
-                sampling: Sampling {
-                    temperature,
-                    ..Sampling::default()
-                },
-                ..settings()
-            };
+            let settings = Settings { n: 3, sampling: Sampling { temperature, ..Sampling::default() }, ..settings() };
             for completion in run(&model, &prompts(), &settings) {
                 let mut batch = TreeBatch::default();
                 let root = batch.push_root(&prompts()[completion.prompt_idx]);
                 let branch = batch.push_branch(root, &completion.token_ids);
-                let targets = (0..completion.token_ids.len())
-                    .map(|i| batch.target(branch, i).unwrap())
-                    .collect();
-                let request = Request {
-                    temperature,
-                    ..Request::log_probs(targets)
-                };
-                let scored = model
-                    .forward(&batch, &request, &mut Workspace::default())
-                    .log_probs;
+                let targets = (0..completion.token_ids.len()).map(|i| batch.target(branch, i).unwrap()).collect();
+                let request = Request { temperature, ..Request::log_probs(targets) };
+                let scored = model.forward(&batch, &request, &mut Workspace::default()).log_probs;
                 for (generated, scored) in completion.log_probs.iter().zip(&scored) {
                     assert!(
                         (generated - scored).abs() < tolerance,
@@ -94,14 +72,7 @@ fn a_completion_does_not_depend_on_what_else_is_in_the_batch() {
         assert_eq!(together.len(), 15);
         for batch in [1, 2, 4] {
             assert_eq!(
-                run(
-                    &model,
-                    &prompts(),
-                    &Settings {
-                        batch,
-                        ..settings.clone()
-                    }
-                ),
+                run(&model, &prompts(), &Settings { batch, ..settings.clone() }),
                 together,
                 "{precision:?}, {batch} at a time"
             );
@@ -117,82 +88,36 @@ fn samples_of_a_prompt_differ_and_seeds_matter() {
     let model = model(Precision::F32);
     let samples = run(&model, &prompts()[..1], &Settings { n: 6, ..settings() });
     assert!(samples.windows(2).any(|w| w[0].token_ids != w[1].token_ids));
-    let other = run(
-        &model,
-        &prompts()[..1],
-        &Settings {
-            n: 6,
-            seed: Seed(2),
-            ..settings()
-        },
-    );
+    let other = run(&model, &prompts()[..1], &Settings { n: 6, seed: Seed(2), ..settings() });
     assert_ne!(samples, other);
 }
 
 #[test]
 fn end_tokens_lengths_and_the_context_stop() {
     let model = model(Precision::F32);
-    let greedy = Settings {
-        sampling: Sampling::greedy(),
-        ..settings()
-    };
+    let greedy = Settings { sampling: Sampling::greedy(), ..settings() };
     let whole = &run(&model, &prompts()[..1], &greedy)[0];
-    assert_eq!(
-        (whole.token_ids.len(), whole.stop),
-        (12, StopReason::Length)
-    );
+    assert_eq!((whole.token_ids.len(), whole.stop), (12, StopReason::Length));
     // The first token of its kind that greedy decoding produces is made the end token.
     let end = whole.token_ids[4];
     let first = whole.token_ids.iter().position(|t| *t == end).unwrap();
-    let ended = &run(
-        &model,
-        &prompts()[..1],
-        &Settings {
-            end_token_ids: vec![end],
-            ..greedy.clone()
-        },
-    )[0];
-    assert_eq!(
-        (&ended.token_ids[..], ended.stop),
-        (&whole.token_ids[..=first], StopReason::End)
-    );
+    let ended = &run(&model, &prompts()[..1], &Settings { end_token_ids: vec![end], ..greedy.clone() })[0];
+    assert_eq!((&ended.token_ids[..], ended.stop), (&whole.token_ids[..=first], StopReason::End));
     let long = vec![vec![65; 120]];
-    let full = &run(
-        &model,
-        &long,
-        &Settings {
-            max_new_tokens: 50,
-            end_token_ids: vec![],
-            ..settings()
-        },
-    )[0];
+    let full = &run(&model, &long, &Settings { max_new_tokens: 50, end_token_ids: vec![], ..settings() })[0];
     assert_eq!((full.token_ids.len(), full.stop), (8, StopReason::Context));
 }
 
 #[test]
 fn stop_strings_end_the_text_before_them() {
     let model = model(Precision::F32);
-    let settings = Settings {
-        sampling: Sampling::greedy(),
-        max_new_tokens: 40,
-        ..settings()
-    };
+    let settings = Settings { sampling: Sampling::greedy(), max_new_tokens: 40, ..settings() };
     let free = &run(&model, &prompts()[..1], &settings)[0];
     let characters: Vec<char> = free.text.chars().collect();
     let stop: String = characters[3..5].iter().collect();
     let at = free.text.find(&stop).unwrap();
-    let stopped = &run(
-        &model,
-        &prompts()[..1],
-        &Settings {
-            stop: vec![stop],
-            ..settings
-        },
-    )[0];
-    assert_eq!(
-        (stopped.text.as_str(), stopped.stop),
-        (&free.text[..at], StopReason::StopString)
-    );
+    let stopped = &run(&model, &prompts()[..1], &Settings { stop: vec![stop], ..settings })[0];
+    assert_eq!((stopped.text.as_str(), stopped.stop), (&free.text[..at], StopReason::StopString));
 }
 
 #[test]
@@ -209,25 +134,15 @@ fn streamed_text_is_the_text_and_a_caller_may_stop() {
             ControlFlow::Continue(())
         })
         .unwrap();
-    assert_eq!(
-        (streamed, tokens),
-        (completions[0].text.clone(), completions[0].token_ids.len())
-    );
+    assert_eq!((streamed, tokens), (completions[0].text.clone(), completions[0].token_ids.len()));
     let mut seen = 0;
     let cut = Generator::new(&model, Some(&tokenizer))
         .generate(&prompts()[..1], &settings(), &mut |_| {
             seen += 1;
-            if seen == 3 {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            if seen == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })
         .unwrap();
-    assert_eq!(
-        (cut[0].token_ids.len(), cut[0].stop),
-        (3, StopReason::Cancelled)
-    );
+    assert_eq!((cut[0].token_ids.len(), cut[0].stop), (3, StopReason::Cancelled));
 }
 
 #[test]
@@ -238,30 +153,11 @@ fn what_cannot_be_generated_is_refused() {
             .generate(prompts, settings, &mut |_| ControlFlow::Continue(()))
             .expect_err("refused")
     };
-    assert_eq!(
-        refused(&[vec![1], vec![]], &settings()),
-        GenerateError::EmptyPrompt { prompt_idx: 1 }
-    );
+    assert_eq!(refused(&[vec![1], vec![]], &settings()), GenerateError::EmptyPrompt { prompt_idx: 1 });
     assert_eq!(
         refused(&[vec![1; 128]], &settings()),
-        GenerateError::PromptTooLong {
-            prompt_idx: 0,
-            tokens: 128,
-            context: 128
-        }
+        GenerateError::PromptTooLong { prompt_idx: 0, tokens: 128, context: 128 }
     );
-    assert_eq!(
-        refused(&[vec![1]], &Settings { n: 0, ..settings() }),
-        GenerateError::Zero { option: "n" }
-    );
-    assert_eq!(
-        refused(
-            &[vec![1]],
-            &Settings {
-                stop: vec!["x".into()],
-                ..settings()
-            }
-        ),
-        GenerateError::NoTokenizer
-    );
+    assert_eq!(refused(&[vec![1]], &Settings { n: 0, ..settings() }), GenerateError::Zero { option: "n" });
+    assert_eq!(refused(&[vec![1]], &Settings { stop: vec!["x".into()], ..settings() }), GenerateError::NoTokenizer);
 }

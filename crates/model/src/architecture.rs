@@ -85,11 +85,7 @@ impl Architecture {
         let frequencies = self.rotary.as_ref()?;
         let angles = (0..n_positions).flat_map(|p| frequencies.iter().map(move |f| p as f64 * f));
         let (cos, sin) = angles.map(|a| (a.cos() as f32, a.sin() as f32)).unzip();
-        Some(RotaryTable {
-            rotary_dim: 2 * frequencies.len(),
-            cos,
-            sin,
-        })
+        Some(RotaryTable { rotary_dim: 2 * frequencies.len(), cos, sin })
     }
     /// Sizes that must fit together whatever the family.
     pub fn check(&self, fields: &Fields) -> Result<(), ModelError> {
@@ -99,35 +95,17 @@ impl Architecture {
                 self.n_heads, self.n_kv_heads
             )));
         }
-        if self
-            .rotary
-            .as_ref()
-            .is_some_and(|f| 2 * f.len() > self.head_dim)
-        {
-            return Err(fields.invalid(format!(
-                "the rotated width exceeds the head's width {}",
-                self.head_dim
-            )));
+        if self.rotary.as_ref().is_some_and(|f| 2 * f.len() > self.head_dim) {
+            return Err(fields.invalid(format!("the rotated width exceeds the head's width {}", self.head_dim)));
         }
         if !(self.norm_epsilon > 0.0 && self.norm_epsilon < 1.0) {
-            return Err(fields.invalid(format!(
-                "the norm's epsilon is {}, expected a small positive number",
-                self.norm_epsilon
-            )));
+            return Err(fields
+                .invalid(format!("the norm's epsilon is {}, expected a small positive number", self.norm_epsilon)));
         }
         let limit = 1usize << 40;
-        let sizes = [
-            self.vocab_size,
-            self.qkv_width()
-                .max(self.up_width())
-                .saturating_mul(self.n_layers),
-        ];
-        if sizes
-            .iter()
-            .any(|s| s.saturating_mul(self.hidden_size) > limit)
-        {
-            return Err(fields
-                .invalid("the sizes describe a model of more than 10¹² parameters".to_string()));
+        let sizes = [self.vocab_size, self.qkv_width().max(self.up_width()).saturating_mul(self.n_layers)];
+        if sizes.iter().any(|s| s.saturating_mul(self.hidden_size) > limit) {
+            return Err(fields.invalid("the sizes describe a model of more than 10¹² parameters".to_string()));
         }
         Ok(())
     }
@@ -143,26 +121,15 @@ pub(crate) fn rotary_frequencies(
     if !rotary_dim.is_multiple_of(2) {
         return Err(fields.invalid(format!("the rotated width {rotary_dim} is odd")));
     }
-    let parameters = fields
-        .object("rope_parameters")
-        .or(fields.object("rope_scaling"));
+    let parameters = fields.object("rope_parameters").or(fields.object("rope_scaling"));
     let empty = serde_json::Value::Null;
-    let scaling = Fields {
-        json: parameters.unwrap_or(&empty),
-        path: fields.path,
-    };
+    let scaling = Fields { json: parameters.unwrap_or(&empty), path: fields.path };
     let theta = scaling.number("rope_theta", fields.number("rope_theta", default_theta)?)?;
     if theta <= 0.0 {
-        return Err(fields.invalid(format!(
-            "`rope_theta` is {theta}, expected a positive number"
-        )));
+        return Err(fields.invalid(format!("`rope_theta` is {theta}, expected a positive number")));
     }
     let plain = (0..rotary_dim / 2).map(|i| theta.powf(-2.0 * i as f64 / rotary_dim as f64));
-    match scaling
-        .text("rope_type")
-        .or(scaling.text("type"))
-        .unwrap_or("default")
-    {
+    match scaling.text("rope_type").or(scaling.text("type")).unwrap_or("default") {
         "default" => Ok(plain.collect()),
         "linear" => {
             let factor = positive(&scaling, "factor")?;
@@ -170,14 +137,9 @@ pub(crate) fn rotary_frequencies(
         }
         "llama3" => {
             let factor = positive(&scaling, "factor")?;
-            let (low, high) = (
-                positive(&scaling, "low_freq_factor")?,
-                positive(&scaling, "high_freq_factor")?,
-            );
+            let (low, high) = (positive(&scaling, "low_freq_factor")?, positive(&scaling, "high_freq_factor")?);
             let original = positive(&scaling, "original_max_position_embeddings")?;
-            Ok(plain
-                .map(|f| llama3_frequency(f, factor, low, high, original))
-                .collect())
+            Ok(plain.map(|f| llama3_frequency(f, factor, low, high, original)).collect())
         }
         other => Err(fields.unsupported(format!("rotary scaling `{other}`"))),
     }
@@ -188,9 +150,7 @@ fn positive(fields: &Fields, name: &str) -> Result<f64, ModelError> {
     if value > 0.0 {
         Ok(value)
     } else {
-        Err(fields.invalid(format!(
-            "rotary scaling: `{name}` is missing or not positive"
-        )))
+        Err(fields.invalid(format!("rotary scaling: `{name}` is missing or not positive")))
     }
 }
 

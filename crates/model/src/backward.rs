@@ -29,13 +29,9 @@ impl Sink<'_> {
     }
     /// The gradients of two ranges, the first before the second.
     fn two(&mut self, first: &Vector, second: &Vector) -> Option<(&mut [f32], &mut [f32])> {
-        let Range { start, end } =
-            first.offset.checked_sub(self.start)?..second.offset - self.start;
+        let Range { start, end } = first.offset.checked_sub(self.start)?..second.offset - self.start;
         let (head, tail) = self.gradients.split_at_mut(end);
-        Some((
-            &mut head[start..start + first.length],
-            &mut tail[..second.length],
-        ))
+        Some((&mut head[start..start + first.length], &mut tail[..second.length]))
     }
 }
 
@@ -74,32 +70,12 @@ impl Model {
         }
         let mut dx_slice = None;
         if let Some((dx, write)) = dx {
-            linear::backward_input(
-                device,
-                dy,
-                n_out,
-                self.parameters.matrix(linear),
-                dx,
-                n_in,
-                n_rows,
-                write,
-            );
+            linear::backward_input(device, dy, n_out, self.parameters.matrix(linear), dx, n_in, n_rows, write);
             dx_slice = Some(dx);
         }
         if self.adapter_enabled && !linear.adapters.is_empty() {
             let Sink { gradients, start } = sink;
-            lora::backward(
-                device,
-                &self.parameters.flat,
-                *start,
-                linear,
-                x,
-                dy,
-                dx_slice,
-                n_rows,
-                gradients,
-                low,
-            );
+            lora::backward(device, &self.parameters.flat, *start, linear, x, dy, dx_slice, n_rows, gradients, low);
         }
     }
 
@@ -119,26 +95,9 @@ impl Model {
         match (self.architecture.norm, &weights.bias) {
             (Norm::Layer, Some(bias)) => {
                 let both = sink.two(&weights.weight, bias);
-                norm::layer_backward(
-                    &self.device,
-                    x,
-                    weight,
-                    &mean[..n_rows],
-                    &inverse[..n_rows],
-                    dy,
-                    dx,
-                    both,
-                );
+                norm::layer_backward(&self.device, x, weight, &mean[..n_rows], &inverse[..n_rows], dy, dx, both);
             }
-            _ => norm::rms_backward(
-                &self.device,
-                x,
-                weight,
-                &inverse[..n_rows],
-                dy,
-                dx,
-                sink.vector(&weights.weight),
-            ),
+            _ => norm::rms_backward(&self.device, x, weight, &inverse[..n_rows], dy, dx, sink.vector(&weights.weight)),
         }
     }
 
@@ -159,17 +118,7 @@ impl Model {
             // Both branches read x, so dL/dx gains from each while dL/d(result) must stay whole until both have read it.
             let mut d_result = std::mem::take(&mut scratch.d_branch);
             sized(&mut d_result, dx.len()).copy_from_slice(dx);
-            self.mlp_backward(
-                layer,
-                layer_idx,
-                x,
-                tape,
-                scratch,
-                pass,
-                &d_result[..dx.len()],
-                dx,
-                sink,
-            );
+            self.mlp_backward(layer, layer_idx, x, tape, scratch, pass, &d_result[..dx.len()], dx, sink);
             self.attention_backward(
                 layer,
                 layer_idx,
@@ -187,44 +136,20 @@ impl Model {
             let middle = &tape.middle[..dx.len()];
             let mut d_result = std::mem::take(&mut scratch.d_branch);
             sized(&mut d_result, dx.len()).copy_from_slice(dx);
-            self.mlp_backward(
-                layer,
-                layer_idx,
-                middle,
-                tape,
-                scratch,
-                pass,
-                &d_result[..dx.len()],
-                dx,
-                sink,
-            );
+            self.mlp_backward(layer, layer_idx, middle, tape, scratch, pass, &d_result[..dx.len()], dx, sink);
             scratch.d_branch = d_result;
-            self.attention_backward(
-                layer, layer_idx, x, tape, scratch, pass, None, dx, sink, wants_dx,
-            );
+            self.attention_backward(layer, layer_idx, x, tape, scratch, pass, None, dx, sink, wants_dx);
         }
     }
 
     /// dL/d(branch), with dropout's mask when there is any.
-    fn masked<'a>(
-        &self,
-        d_result: &'a [f32],
-        branch: &'a mut Vec<f32>,
-        pass: &Pass,
-        stream: u64,
-    ) -> &'a [f32] {
+    fn masked<'a>(&self, d_result: &'a [f32], branch: &'a mut Vec<f32>, pass: &Pass, stream: u64) -> &'a [f32] {
         if pass.noise.dropout == 0.0 {
             return d_result;
         }
         let branch = sized(branch, d_result.len());
         branch.copy_from_slice(d_result);
-        crate::noise::dropout(
-            &self.device,
-            pass.noise.seed,
-            stream,
-            pass.noise.dropout,
-            branch,
-        );
+        crate::noise::dropout(&self.device, pass.noise.seed, stream, pass.noise.dropout, branch);
         branch
     }
 
@@ -242,63 +167,26 @@ impl Model {
         sink: &mut Sink,
     ) {
         let (architecture, t) = (&self.architecture, pass.n_tokens);
-        let Scratch {
-            normed,
-            activated,
-            branch,
-            low,
-            d_normed,
-            d_activated,
-            d_up,
-            ..
-        } = scratch;
+        let Scratch { normed, activated, branch, low, d_normed, d_activated, d_up, .. } = scratch;
         let d_down = self.masked(d_result, branch, pass, mlp_stream(layer_idx));
         let up = &tape.up[..t * architecture.up_width()];
         let activated = sized(activated, t * architecture.intermediate_size);
         self.activate(up, activated);
         let d_activated = sized(d_activated, activated.len());
-        self.apply_backward(
-            &layer.down,
-            activated,
-            d_down,
-            Some((d_activated, Write::Overwrite)),
-            t,
-            sink,
-            low,
-        );
+        self.apply_backward(&layer.down, activated, d_down, Some((d_activated, Write::Overwrite)), t, sink, low);
         let d_up = sized(d_up, up.len());
         match architecture.mlp {
-            Mlp::SwiGlu => activation::swiglu_backward(
-                &self.device,
-                up,
-                architecture.intermediate_size,
-                d_activated,
-                d_up,
-            ),
+            Mlp::SwiGlu => {
+                activation::swiglu_backward(&self.device, up, architecture.intermediate_size, d_activated, d_up)
+            }
             Mlp::Gelu(kind) => activation::gelu_backward(&self.device, kind, up, d_activated, d_up),
         }
         let normed = sized(normed, dx.len());
         let (mut mean, mut inverse) = (Vec::new(), Vec::new());
         self.normalise(&layer.mlp_norm, input, normed, &mut mean, &mut inverse);
         let d_normed = sized(d_normed, dx.len());
-        self.apply_backward(
-            &layer.up,
-            normed,
-            d_up,
-            Some((d_normed, Write::Overwrite)),
-            t,
-            sink,
-            low,
-        );
-        self.normalise_backward(
-            &layer.mlp_norm,
-            input,
-            &tape.mlp_mean,
-            &tape.mlp_inverse,
-            d_normed,
-            dx,
-            sink,
-        );
+        self.apply_backward(&layer.up, normed, d_up, Some((d_normed, Write::Overwrite)), t, sink, low);
+        self.normalise_backward(&layer.mlp_norm, input, &tape.mlp_mean, &tape.mlp_inverse, d_normed, dx, sink);
     }
 
     /// Attention: `d_result` is dL/d(its branch), or the residual's gradient itself when `None`.
@@ -317,39 +205,13 @@ impl Model {
     ) {
         let (architecture, device, t) = (&self.architecture, &self.device, pass.n_tokens);
         let (stride, query) = (architecture.qkv_width(), architecture.query_width());
-        let Scratch {
-            normed,
-            branch,
-            low,
-            d_normed,
-            d_attention,
-            d_qkv,
-            ..
-        } = scratch;
+        let Scratch { normed, branch, low, d_normed, d_attention, d_qkv, .. } = scratch;
         let attention = &tape.attention[..t * query];
         let d_attention = sized(d_attention, t * query);
-        let d_output = self.masked(
-            d_result.unwrap_or(dx),
-            branch,
-            pass,
-            attention_stream(layer_idx),
-        );
-        self.apply_backward(
-            &layer.output,
-            attention,
-            d_output,
-            Some((d_attention, Write::Overwrite)),
-            t,
-            sink,
-            low,
-        );
+        let d_output = self.masked(d_result.unwrap_or(dx), branch, pass, attention_stream(layer_idx));
+        self.apply_backward(&layer.output, attention, d_output, Some((d_attention, Write::Overwrite)), t, sink, low);
 
-        let layout = QkvLayout {
-            stride,
-            query: 0,
-            key: query,
-            value: query + architecture.key_width(),
-        };
+        let layout = QkvLayout { stride, query: 0, key: query, value: query + architecture.key_width() };
         let d_qkv = sized(d_qkv, t * stride);
         let log_sum_exp = &tape.log_sum_exp[..t * architecture.n_heads];
         attention::backward(
@@ -378,10 +240,7 @@ impl Model {
             );
         }
         if let Some((query_norm, key_norm)) = &layer.query_key_norm {
-            let (before, inverse) = (
-                &tape.query_before[..t * query],
-                &tape.query_inverse[..t * n_heads],
-            );
+            let (before, inverse) = (&tape.query_before[..t * query], &tape.query_inverse[..t * n_heads]);
             norm::rms_heads_backward(
                 device,
                 before,
@@ -393,10 +252,8 @@ impl Model {
                 n_heads,
                 sink.vector(query_norm),
             );
-            let (before, inverse) = (
-                &tape.key_before[..t * architecture.key_width()],
-                &tape.key_inverse[..t * n_kv_heads],
-            );
+            let (before, inverse) =
+                (&tape.key_before[..t * architecture.key_width()], &tape.key_inverse[..t * n_kv_heads]);
             norm::rms_heads_backward(
                 device,
                 before,
@@ -442,35 +299,18 @@ impl Model {
     ) {
         let (d, n) = (self.architecture.hidden_size, request.targets.len());
         let Workspace { head, scratch, .. } = workspace;
-        let HeadTape {
-            rows,
-            gathered,
-            normed,
-            mean,
-            inverse,
-            d_normed,
-            d_gathered,
-        } = head;
+        let HeadTape { rows, gathered, normed, mean, inverse, d_normed, d_gathered } = head;
         let width = rows.len() * d;
         let (normed, d_normed) = (&normed[..width], sized(d_normed, width));
         d_normed.fill(0.0);
         if n > 0 && !derivatives.log_probs.is_empty() {
-            let targets: Vec<u32> = request
-                .targets
-                .iter()
-                .map(|target| target.token_id)
-                .collect();
-            let table = self
-                .parameters
-                .lm_head
-                .as_ref()
-                .unwrap_or(&self.parameters.embedding);
+            let targets: Vec<u32> = request.targets.iter().map(|target| target.token_id).collect();
+            let table = self.parameters.lm_head.as_ref().unwrap_or(&self.parameters.embedding);
             let d_weight = match table.storage {
                 Storage::Flat { offset, .. } => sink.range(offset, table.n_out * table.n_in),
                 _ => None,
             };
-            let d_entropies =
-                (!derivatives.entropies.is_empty()).then_some(&derivatives.entropies[..]);
+            let d_entropies = (!derivatives.entropies.is_empty()).then_some(&derivatives.entropies[..]);
             let call = self.head(request, &targets, normed);
             kernels::head::backward(
                 &self.device,
@@ -484,12 +324,7 @@ impl Model {
             );
         }
         if !request.scalars.is_empty() && !derivatives.scalars.is_empty() {
-            self.scalars_backward(
-                &derivatives.scalars,
-                &normed[n * d..],
-                &mut d_normed[n * d..],
-                sink,
-            );
+            self.scalars_backward(&derivatives.scalars, &normed[n * d..], &mut d_normed[n * d..], sink);
         }
         let d_gathered = sized(d_gathered, width);
         d_gathered.fill(0.0);
@@ -507,83 +342,35 @@ impl Model {
         elementwise::scatter_add_rows(&self.device, d_gathered, d, rows, dx);
     }
 
-    fn scalars_backward(
-        &self,
-        d_scalars: &[f32],
-        normed: &[f32],
-        d_normed: &mut [f32],
-        sink: &mut Sink,
-    ) {
-        let head = self
-            .parameters
-            .scalar_head
-            .as_ref()
-            .expect("scalars were asked of a model without a scalar head");
+    fn scalars_backward(&self, d_scalars: &[f32], normed: &[f32], d_normed: &mut [f32], sink: &mut Sink) {
+        let head = self.parameters.scalar_head.as_ref().expect("scalars were asked of a model without a scalar head");
         let (weight, d) = (self.parameters.values(head), self.architecture.hidden_size);
-        for ((d_row, row), derivative) in
-            d_normed.chunks_mut(d).zip(normed.chunks(d)).zip(d_scalars)
-        {
-            d_row
-                .iter_mut()
-                .zip(weight)
-                .for_each(|(g, w)| *g += derivative * w);
+        for ((d_row, row), derivative) in d_normed.chunks_mut(d).zip(normed.chunks(d)).zip(d_scalars) {
+            d_row.iter_mut().zip(weight).for_each(|(g, w)| *g += derivative * w);
             if let Some(d_weight) = sink.vector(head) {
-                d_weight
-                    .iter_mut()
-                    .zip(row)
-                    .for_each(|(g, h)| *g += derivative * h);
+                d_weight.iter_mut().zip(row).for_each(|(g, h)| *g += derivative * h);
             }
         }
     }
 
     /// All layers and the embedding, from `scratch.dx` down.
-    pub(crate) fn layers_backward(
-        &self,
-        batch: &TreeBatch,
-        workspace: &mut Workspace,
-        sink: &mut Sink,
-    ) {
+    pub(crate) fn layers_backward(&self, batch: &TreeBatch, workspace: &mut Workspace, sink: &mut Sink) {
         let (t, d) = (batch.len(), self.architecture.hidden_size);
-        let Workspace {
-            checkpoint_activations,
-            inputs,
-            layers,
-            scratch,
-            blocks,
-            noise,
-            ..
-        } = workspace;
+        let Workspace { checkpoint_activations, inputs, layers, scratch, blocks, noise, .. } = workspace;
         let last_position = batch.positions().iter().copied().max().unwrap_or(0) as usize;
         let table = self.rotary_table(last_position + 1);
-        let pass = Pass {
-            n_tokens: t,
-            positions: batch.positions(),
-            blocks,
-            table: table.as_deref(),
-            noise: *noise,
-        };
-        let trains_embedding = matches!(self.parameters.embedding.storage, Storage::Flat { offset, .. } if offset >= sink.start);
+        let pass = Pass { n_tokens: t, positions: batch.positions(), blocks, table: table.as_deref(), noise: *noise };
+        let trains_embedding =
+            matches!(self.parameters.embedding.storage, Storage::Flat { offset, .. } if offset >= sink.start);
         let mut dx = std::mem::take(&mut scratch.dx);
         for layer_idx in (0..self.architecture.n_layers).rev() {
             let (before, after) = inputs.split_at_mut(layer_idx + 1);
             let x = &before[layer_idx][..t * d];
             if *checkpoint_activations {
                 // The layer's result has been used; its buffer takes the recomputed one.
-                self.layer_forward(
-                    layer_idx,
-                    x,
-                    &mut after[0][..t * d],
-                    &mut layers[0],
-                    scratch,
-                    &pass,
-                    Attend::Batch,
-                );
+                self.layer_forward(layer_idx, x, &mut after[0][..t * d], &mut layers[0], scratch, &pass, Attend::Batch);
             }
-            let tape = &layers[if *checkpoint_activations {
-                0
-            } else {
-                layer_idx
-            }];
+            let tape = &layers[if *checkpoint_activations { 0 } else { layer_idx }];
             self.layer_backward(
                 layer_idx,
                 x,
@@ -602,13 +389,7 @@ impl Model {
     fn embedding_backward(&self, batch: &TreeBatch, dx: &mut [f32], pass: &Pass, sink: &mut Sink) {
         let d = self.architecture.hidden_size;
         if pass.noise.dropout > 0.0 {
-            crate::noise::dropout(
-                &self.device,
-                pass.noise.seed,
-                EMBEDDING_STREAM,
-                pass.noise.dropout,
-                dx,
-            );
+            crate::noise::dropout(&self.device, pass.noise.seed, EMBEDDING_STREAM, pass.noise.dropout, dx);
         }
         let embedding = &self.parameters.embedding;
         if let Storage::Flat { offset, .. } = embedding.storage
@@ -616,12 +397,7 @@ impl Model {
         {
             elementwise::scatter_add_rows(&self.device, dx, d, batch.token_ids(), d_table);
         }
-        if let Some(d_table) = self
-            .parameters
-            .positions
-            .as_ref()
-            .and_then(|table| sink.vector(table))
-        {
+        if let Some(d_table) = self.parameters.positions.as_ref().and_then(|table| sink.vector(table)) {
             elementwise::scatter_add_rows(&self.device, dx, d, batch.positions(), d_table);
         }
     }

@@ -38,11 +38,7 @@ impl TreeBatch {
     }
     /// Continues `parent`; returns the new segment's index. `tokens` must not be empty.
     pub fn push_branch(&mut self, parent: usize, tokens: &[u32]) -> usize {
-        assert!(
-            parent < self.segments.len(),
-            "parent {parent} of {}",
-            self.segments.len()
-        );
+        assert!(parent < self.segments.len(), "parent {parent} of {}", self.segments.len());
         self.push(Some(parent), tokens)
     }
     fn push(&mut self, parent: Option<usize>, tokens: &[u32]) -> usize {
@@ -50,13 +46,8 @@ impl TreeBatch {
         let start = self.token_ids.len();
         let first = parent.map_or(0, |p| self.positions[self.last_token(p)] + 1);
         self.token_ids.extend_from_slice(tokens);
-        self.positions
-            .extend((0..tokens.len() as u32).map(|i| first + i));
-        self.segments.push(Segment {
-            start,
-            length: tokens.len(),
-            parent,
-        });
+        self.positions.extend((0..tokens.len() as u32).map(|i| first + i));
+        self.segments.push(Segment { start, length: tokens.len(), parent });
         self.segments.len() - 1
     }
     /// Number of tokens.
@@ -87,20 +78,9 @@ impl TreeBatch {
     /// The target of token `offset` of `segment`: predicted from the token before it on its path. `None` for a root's first token.
     pub fn target(&self, segment: usize, offset: usize) -> Option<Target> {
         let s = self.segments[segment];
-        assert!(
-            offset < s.length,
-            "token {offset} of a segment of {}",
-            s.length
-        );
-        let source = if offset > 0 {
-            s.start + offset - 1
-        } else {
-            self.last_token(s.parent?)
-        };
-        Some(Target {
-            source,
-            token_id: self.token_ids[s.start + offset],
-        })
+        assert!(offset < s.length, "token {offset} of a segment of {}", s.length);
+        let source = if offset > 0 { s.start + offset - 1 } else { self.last_token(s.parent?) };
+        Some(Target { source, token_id: self.token_ids[s.start + offset] })
     }
 }
 
@@ -120,21 +100,11 @@ pub struct Request {
 impl Request {
     /// Log-probabilities only, at temperature 1.
     pub fn log_probs(targets: Vec<Target>) -> Request {
-        Request {
-            targets,
-            entropy: false,
-            temperature: 1.0,
-            scalars: Vec::new(),
-        }
+        Request { targets, entropy: false, temperature: 1.0, scalars: Vec::new() }
     }
     /// Scalars only.
     pub fn scalars(scalars: Vec<usize>) -> Request {
-        Request {
-            targets: Vec::new(),
-            entropy: false,
-            temperature: 1.0,
-            scalars,
-        }
+        Request { targets: Vec::new(), entropy: false, temperature: 1.0, scalars }
     }
 }
 

@@ -36,30 +36,21 @@ pub(crate) struct Fields<'a> {
 
 impl Fields<'_> {
     pub fn invalid(&self, message: String) -> ModelError {
-        ModelError::Invalid {
-            path: self.path.to_path_buf(),
-            message,
-        }
+        ModelError::Invalid { path: self.path.to_path_buf(), message }
     }
     pub fn unsupported(&self, feature: String) -> ModelError {
-        ModelError::Unsupported {
-            path: self.path.to_path_buf(),
-            feature,
-        }
+        ModelError::Unsupported { path: self.path.to_path_buf(), feature }
     }
     fn get(&self, field: &str) -> Option<&Value> {
         self.json.get(field).filter(|v| !v.is_null())
     }
     fn wrong(&self, field: &str, expected: &str) -> ModelError {
-        let found = self
-            .get(field)
-            .map_or("nothing".to_string(), |v| v.to_string());
+        let found = self.get(field).map_or("nothing".to_string(), |v| v.to_string());
         self.invalid(format!("`{field}`: expected {expected}, found {found}"))
     }
     /// A size between 1 and 2³¹.
     pub fn size(&self, field: &str) -> Result<usize, ModelError> {
-        self.optional_size(field)?
-            .ok_or_else(|| self.wrong(field, "a positive integer"))
+        self.optional_size(field)?.ok_or_else(|| self.wrong(field, "a positive integer"))
     }
     pub fn optional_size(&self, field: &str) -> Result<Option<usize>, ModelError> {
         let Some(value) = self.get(field) else {
@@ -73,18 +64,13 @@ impl Fields<'_> {
     pub fn number(&self, field: &str, default: f64) -> Result<f64, ModelError> {
         match self.get(field) {
             None => Ok(default),
-            Some(v) => v
-                .as_f64()
-                .filter(|x| x.is_finite())
-                .ok_or_else(|| self.wrong(field, "a number")),
+            Some(v) => v.as_f64().filter(|x| x.is_finite()).ok_or_else(|| self.wrong(field, "a number")),
         }
     }
     pub fn flag(&self, field: &str, default: bool) -> Result<bool, ModelError> {
         match self.get(field) {
             None => Ok(default),
-            Some(v) => v
-                .as_bool()
-                .ok_or_else(|| self.wrong(field, "true or false")),
+            Some(v) => v.as_bool().ok_or_else(|| self.wrong(field, "true or false")),
         }
     }
     pub fn text(&self, field: &str) -> Option<&str> {
@@ -106,11 +92,7 @@ impl Fields<'_> {
         match self.get(field) {
             Some(Value::Array(ids)) => ids
                 .iter()
-                .map(|v| {
-                    v.as_u64()
-                        .and_then(|n| u32::try_from(n).ok())
-                        .ok_or_else(|| self.wrong(field, "token ids"))
-                })
+                .map(|v| v.as_u64().and_then(|n| u32::try_from(n).ok()).ok_or_else(|| self.wrong(field, "token ids")))
                 .collect(),
             _ => Ok(self.token(field)?.into_iter().collect()),
         }

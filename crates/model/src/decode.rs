@@ -17,10 +17,7 @@ pub struct KvCache {
 impl KvCache {
     /// Bytes held.
     pub fn bytes(&self) -> u64 {
-        self.layers
-            .iter()
-            .map(|(k, v)| 4 * (k.len() + v.len()) as u64)
-            .sum()
+        self.layers.iter().map(|(k, v)| 4 * (k.len() + v.len()) as u64).sum()
     }
 }
 
@@ -42,10 +39,7 @@ impl Model {
     pub fn new_cache(&self, capacity: usize) -> KvCache {
         let length = capacity * self.architecture.key_width();
         let layer = |_| (elementwise::zeroed(length), elementwise::zeroed(length));
-        KvCache {
-            capacity,
-            layers: (0..self.architecture.n_layers).map(layer).collect(),
-        }
+        KvCache { capacity, layers: (0..self.architecture.n_layers).map(layer).collect() }
     }
 
     /// Appends each piece to the cache and returns the logits after its last token, `[pieces, vocabulary]` (untempered).
@@ -53,17 +47,10 @@ impl Model {
     /// A piece's logits do not depend on the other pieces of the call while each piece is one token, or, with bf16 or
     /// Q8_0 weights, whatever their lengths; with f32 weights a long piece is best given alone (the GEMM library's order
     /// of summation may change with the number of rows).
-    pub fn extend(
-        &self,
-        cache: &mut KvCache,
-        pieces: &[Piece],
-        workspace: &mut Workspace,
-    ) -> Vec<f32> {
+    pub fn extend(&self, cache: &mut KvCache, pieces: &[Piece], workspace: &mut Workspace) -> Vec<f32> {
         let d = self.architecture.hidden_size;
         let mut tokens = Tokens::default();
-        pieces
-            .iter()
-            .for_each(|piece| tokens.push(piece, cache.capacity));
+        pieces.iter().for_each(|piece| tokens.push(piece, cache.capacity));
         let t = tokens.ids.len();
         let last_position = tokens.positions.iter().copied().max().unwrap_or(0) as usize;
         let table = self.rotary_table(last_position + 1);
@@ -74,22 +61,13 @@ impl Model {
             table: table.as_deref(),
             noise: Noise::default(),
         };
-        let Workspace {
-            inputs,
-            layers,
-            scratch,
-            ..
-        } = workspace;
+        let Workspace { inputs, layers, scratch, .. } = workspace;
         inputs.resize_with(2.max(inputs.len()), Vec::new);
         layers.resize_with(1.max(layers.len()), LayerTape::default);
         self.embed(&tokens.ids, &tokens.positions, sized(&mut inputs[0], t * d));
         for (layer_idx, (keys, values)) in cache.layers.iter_mut().enumerate() {
             let (x, next) = inputs.split_at_mut(1);
-            let attend = Attend::Cache {
-                keys,
-                values,
-                rows: &tokens.cache_rows,
-            };
+            let attend = Attend::Cache { keys, values, rows: &tokens.cache_rows };
             self.layer_forward(
                 layer_idx,
                 &x[0][..t * d],
@@ -108,26 +86,10 @@ impl Model {
         let (d, n) = (self.architecture.hidden_size, last.len());
         let head = &mut workspace.head;
         let gathered = sized(&mut head.gathered, n * d);
-        elementwise::gather_rows(
-            &self.device,
-            &workspace.inputs[0][..t * d],
-            d,
-            last,
-            gathered,
-        );
+        elementwise::gather_rows(&self.device, &workspace.inputs[0][..t * d], d, last, gathered);
         let normed = sized(&mut head.normed, n * d);
-        self.normalise(
-            &self.parameters.final_norm,
-            gathered,
-            normed,
-            &mut head.mean,
-            &mut head.inverse,
-        );
-        let table = self
-            .parameters
-            .lm_head
-            .as_ref()
-            .unwrap_or(&self.parameters.embedding);
+        self.normalise(&self.parameters.final_norm, gathered, normed, &mut head.mean, &mut head.inverse);
+        let table = self.parameters.lm_head.as_ref().unwrap_or(&self.parameters.embedding);
         let mut logits = vec![0.0; n * table.n_out];
         linear::forward(
             &self.device,
@@ -165,10 +127,8 @@ impl Tokens {
             piece.write_at + length
         );
         self.ids.extend_from_slice(piece.token_ids);
-        self.positions
-            .extend((0..length).map(|i| piece.position + i));
-        self.cache_rows
-            .extend((0..length).map(|i| piece.write_at + i));
+        self.positions.extend((0..length).map(|i| piece.position + i));
+        self.cache_rows.extend((0..length).map(|i| piece.write_at + i));
         self.blocks.push(QueryBlock {
             query_start: start,
             query_length: length,

@@ -18,11 +18,7 @@ pub(crate) enum Attend<'a> {
     /// Among the batch's own tokens.
     Batch,
     /// In a cache `[capacity, key width]` each, to which the new rows are written first.
-    Cache {
-        keys: &'a mut [f32],
-        values: &'a mut [f32],
-        rows: &'a [u32],
-    },
+    Cache { keys: &'a mut [f32], values: &'a mut [f32], rows: &'a [u32] },
 }
 
 /// What every layer of a pass shares.
@@ -50,12 +46,8 @@ pub(crate) fn blocks_of(batch: &TreeBatch) -> Vec<QueryBlock> {
     let segments = batch.segments();
     let block = |segment: &crate::Segment| {
         let ancestors = std::iter::successors(segment.parent, |&p| segments[p].parent);
-        let mut spans: Vec<Span> = ancestors
-            .map(|p| Span {
-                start: segments[p].start as u32,
-                length: segments[p].length as u32,
-            })
-            .collect();
+        let mut spans: Vec<Span> =
+            ancestors.map(|p| Span { start: segments[p].start as u32, length: segments[p].length as u32 }).collect();
         spans.reverse();
         QueryBlock {
             query_start: segment.start as u32,
@@ -79,16 +71,7 @@ impl Model {
         low: &mut Vec<f32>,
     ) {
         let (device, flat) = (&self.device, &self.parameters.flat);
-        linear::forward(
-            device,
-            x,
-            linear.n_in,
-            self.parameters.matrix(linear),
-            y,
-            linear.n_out,
-            n_rows,
-            write,
-        );
+        linear::forward(device, x, linear.n_in, self.parameters.matrix(linear), y, linear.n_out, n_rows, write);
         if let Some(bias) = linear.bias {
             elementwise::add_bias(
                 device,
@@ -110,10 +93,7 @@ impl Model {
         mean: &mut Vec<f32>,
         inverse: &mut Vec<f32>,
     ) {
-        let (epsilon, weight) = (
-            self.architecture.norm_epsilon,
-            self.parameters.values(&weights.weight),
-        );
+        let (epsilon, weight) = (self.architecture.norm_epsilon, self.parameters.values(&weights.weight));
         let n_rows = x.len() / weight.len();
         let inverse = sized(inverse, n_rows);
         match (self.architecture.norm, &weights.bias) {
@@ -139,21 +119,16 @@ impl Model {
         let n_positions = self.config.max_position;
         let embedding = &self.parameters.embedding;
         for &id in token_ids {
-            assert!(
-                (id as usize) < embedding.n_out,
-                "token {id} of a vocabulary of {}",
-                embedding.n_out
-            );
+            assert!((id as usize) < embedding.n_out, "token {id} of a vocabulary of {}", embedding.n_out);
         }
         match &embedding.storage {
             Storage::Flat { offset, .. } => {
                 let table = &self.parameters.flat[*offset..offset + embedding.n_out * d];
                 elementwise::gather_rows(&self.device, table, d, token_ids, x);
             }
-            Storage::Bf16(packed) => x
-                .chunks_mut(d)
-                .zip(token_ids)
-                .for_each(|(row, &id)| packed.read_row(id as usize, row)),
+            Storage::Bf16(packed) => {
+                x.chunks_mut(d).zip(token_ids).for_each(|(row, &id)| packed.read_row(id as usize, row))
+            }
             Storage::Q8(_) | Storage::Staged(_) => {
                 unreachable!("an embedding is never held in Q8_0")
             }
@@ -161,13 +136,8 @@ impl Model {
         if let Some(table) = &self.parameters.positions {
             let table = self.parameters.values(table);
             for (row, &p) in x.chunks_mut(d).zip(positions) {
-                assert!(
-                    (p as usize) < n_positions,
-                    "position {p} in a context of {n_positions}"
-                );
-                row.iter_mut()
-                    .zip(&table[p as usize * d..])
-                    .for_each(|(x, t)| *x += t);
+                assert!((p as usize) < n_positions, "position {p} in a context of {n_positions}");
+                row.iter_mut().zip(&table[p as usize * d..]).for_each(|(x, t)| *x += t);
             }
         }
     }
@@ -179,13 +149,7 @@ impl Model {
             for (idx, segment) in batch.segments().iter().enumerate() {
                 let magnitude = noise.neftune_alpha / ((segment.length * d) as f32).sqrt();
                 let rows = &mut x[segment.start * d..(segment.start + segment.length) * d];
-                crate::noise::add_uniform_noise(
-                    &self.device,
-                    noise.seed,
-                    NEFTUNE_STREAM + idx as u64,
-                    magnitude,
-                    rows,
-                );
+                crate::noise::add_uniform_noise(&self.device, noise.seed, NEFTUNE_STREAM + idx as u64, magnitude, rows);
             }
         }
         if noise.dropout > 0.0 {
@@ -204,63 +168,25 @@ impl Model {
         pass: &Pass,
         attend: Attend,
     ) {
-        let (layer, architecture, device, t) = (
-            &self.parameters.layers[layer_idx],
-            &self.architecture,
-            &self.device,
-            pass.n_tokens,
-        );
-        let Scratch {
-            normed,
-            branch,
-            activated,
-            low,
-            ..
-        } = scratch;
+        let (layer, architecture, device, t) =
+            (&self.parameters.layers[layer_idx], &self.architecture, &self.device, pass.n_tokens);
+        let Scratch { normed, branch, activated, low, .. } = scratch;
         let (d, dropout) = (architecture.hidden_size, pass.noise.dropout);
 
         let normed = sized(normed, t * d);
-        self.normalise(
-            &layer.attention_norm,
-            x,
-            normed,
-            &mut tape.attention_mean,
-            &mut tape.attention_inverse,
-        );
+        self.normalise(&layer.attention_norm, x, normed, &mut tape.attention_mean, &mut tape.attention_inverse);
         let qkv = sized(&mut tape.qkv, t * architecture.qkv_width());
         self.apply(&layer.qkv, normed, qkv, t, Write::Overwrite, low);
         self.norm_and_rotate(layer, tape, pass);
         self.attend(tape, pass, attend);
 
-        let residual = if architecture.parallel_residual {
-            &mut *next
-        } else {
-            sized(&mut tape.middle, t * d)
-        };
+        let residual = if architecture.parallel_residual { &mut *next } else { sized(&mut tape.middle, t * d) };
         residual.copy_from_slice(x);
         let attention = &tape.attention[..t * architecture.query_width()];
-        self.add_branch(
-            &layer.output,
-            attention,
-            residual,
-            branch,
-            low,
-            pass,
-            attention_stream(layer_idx),
-        );
+        self.add_branch(&layer.output, attention, residual, branch, low, pass, attention_stream(layer_idx));
 
-        let middle = if architecture.parallel_residual {
-            x
-        } else {
-            &tape.middle[..t * d]
-        };
-        self.normalise(
-            &layer.mlp_norm,
-            middle,
-            normed,
-            &mut tape.mlp_mean,
-            &mut tape.mlp_inverse,
-        );
+        let middle = if architecture.parallel_residual { x } else { &tape.middle[..t * d] };
+        self.normalise(&layer.mlp_norm, middle, normed, &mut tape.mlp_mean, &mut tape.mlp_inverse);
         let up = sized(&mut tape.up, t * architecture.up_width());
         self.apply(&layer.up, normed, up, t, Write::Overwrite, low);
         let activated = sized(activated, t * architecture.intermediate_size);
@@ -268,15 +194,7 @@ impl Model {
         if !architecture.parallel_residual {
             next.copy_from_slice(middle);
         }
-        self.add_branch(
-            &layer.down,
-            activated,
-            next,
-            branch,
-            low,
-            pass,
-            mlp_stream(layer_idx),
-        );
+        self.add_branch(&layer.down, activated, next, branch, low, pass, mlp_stream(layer_idx));
         debug_assert!(dropout >= 0.0 && device.pool.threads() > 0);
     }
 
@@ -296,43 +214,26 @@ impl Model {
         }
         let branch = sized(branch, residual.len());
         self.apply(linear, x, branch, pass.n_tokens, Write::Overwrite, low);
-        crate::noise::dropout(
-            &self.device,
-            pass.noise.seed,
-            stream,
-            pass.noise.dropout,
-            branch,
-        );
+        crate::noise::dropout(&self.device, pass.noise.seed, stream, pass.noise.dropout, branch);
         elementwise::add(&self.device, branch, residual);
     }
 
     pub(crate) fn activate(&self, up: &[f32], activated: &mut [f32]) {
         match self.architecture.mlp {
-            Mlp::SwiGlu => activation::swiglu_forward(
-                &self.device,
-                up,
-                self.architecture.intermediate_size,
-                activated,
-            ),
+            Mlp::SwiGlu => activation::swiglu_forward(&self.device, up, self.architecture.intermediate_size, activated),
             Mlp::Gelu(kind) => activation::gelu_forward(&self.device, kind, up, activated),
         }
     }
 
     fn norm_and_rotate(&self, layer: &Layer, tape: &mut LayerTape, pass: &Pass) {
         let (architecture, device, t) = (&self.architecture, &self.device, pass.n_tokens);
-        let (stride, query, key) = (
-            architecture.qkv_width(),
-            architecture.query_width(),
-            architecture.key_width(),
-        );
+        let (stride, query, key) = (architecture.qkv_width(), architecture.query_width(), architecture.key_width());
         let (n_heads, n_kv_heads) = (architecture.n_heads, architecture.n_kv_heads);
         let qkv = &mut tape.qkv[..t * stride];
         if let Some((query_norm, key_norm)) = &layer.query_key_norm {
             let epsilon = architecture.norm_epsilon;
-            let (inverse, before) = (
-                sized(&mut tape.query_inverse, t * n_heads),
-                sized(&mut tape.query_before, t * query),
-            );
+            let (inverse, before) =
+                (sized(&mut tape.query_inverse, t * n_heads), sized(&mut tape.query_before, t * query));
             norm::rms_heads_forward(
                 device,
                 qkv,
@@ -344,10 +245,8 @@ impl Model {
                 inverse,
                 Some(before),
             );
-            let (inverse, before) = (
-                sized(&mut tape.key_inverse, t * n_kv_heads),
-                sized(&mut tape.key_before, t * key),
-            );
+            let (inverse, before) =
+                (sized(&mut tape.key_inverse, t * n_kv_heads), sized(&mut tape.key_before, t * key));
             norm::rms_heads_forward(
                 device,
                 qkv,
@@ -388,129 +287,46 @@ impl Model {
 
     fn attend(&self, tape: &mut LayerTape, pass: &Pass, attend: Attend) {
         let (architecture, t) = (&self.architecture, pass.n_tokens);
-        let (stride, query, width) = (
-            architecture.qkv_width(),
-            architecture.query_width(),
-            architecture.key_width(),
-        );
+        let (stride, query, width) = (architecture.qkv_width(), architecture.query_width(), architecture.key_width());
         let qkv = &tape.qkv[..t * stride];
         let out = sized(&mut tape.attention, t * query);
         let log_sum_exp = sized(&mut tape.log_sum_exp, t * architecture.n_heads);
-        let queries = Rows {
-            data: qkv,
-            stride,
-            offset: 0,
-        };
+        let queries = Rows { data: qkv, stride, offset: 0 };
         let (keys, values) = match attend {
-            Attend::Batch => (
-                Rows {
-                    data: qkv,
-                    stride,
-                    offset: query,
-                },
-                Rows {
-                    data: qkv,
-                    stride,
-                    offset: query + width,
-                },
-            ),
+            Attend::Batch => {
+                (Rows { data: qkv, stride, offset: query }, Rows { data: qkv, stride, offset: query + width })
+            }
             Attend::Cache { keys, values, rows } => {
                 for (token, &row) in qkv.chunks(stride).zip(rows) {
                     let at = row as usize * width;
                     keys[at..at + width].copy_from_slice(&token[query..query + width]);
                     values[at..at + width].copy_from_slice(&token[query + width..]);
                 }
-                (
-                    Rows {
-                        data: keys,
-                        stride: width,
-                        offset: 0,
-                    },
-                    Rows {
-                        data: values,
-                        stride: width,
-                        offset: 0,
-                    },
-                )
+                (Rows { data: keys, stride: width, offset: 0 }, Rows { data: values, stride: width, offset: 0 })
             }
         };
-        attention::forward(
-            &self.device,
-            self.attention_shape(),
-            pass.blocks,
-            queries,
-            keys,
-            values,
-            out,
-            log_sum_exp,
-        );
+        attention::forward(&self.device, self.attention_shape(), pass.blocks, queries, keys, values, out, log_sum_exp);
     }
 
     /// All layers. With `keep`, every layer's activations stay in the workspace (or only its input, when checkpointing).
-    pub(crate) fn run_layers(
-        &self,
-        batch: &TreeBatch,
-        noise: Noise,
-        keep: bool,
-        workspace: &mut Workspace,
-    ) {
-        let (t, d, n_layers) = (
-            batch.len(),
-            self.architecture.hidden_size,
-            self.architecture.n_layers,
-        );
-        let Workspace {
-            checkpoint_activations,
-            inputs,
-            layers,
-            scratch,
-            blocks,
-            noise: kept_noise,
-            ..
-        } = workspace;
+    pub(crate) fn run_layers(&self, batch: &TreeBatch, noise: Noise, keep: bool, workspace: &mut Workspace) {
+        let (t, d, n_layers) = (batch.len(), self.architecture.hidden_size, self.architecture.n_layers);
+        let Workspace { checkpoint_activations, inputs, layers, scratch, blocks, noise: kept_noise, .. } = workspace;
         *blocks = blocks_of(batch);
         *kept_noise = noise;
         let last_position = batch.positions().iter().copied().max().unwrap_or(0) as usize;
         let table = self.rotary_table(last_position + 1);
-        let pass = Pass {
-            n_tokens: t,
-            positions: batch.positions(),
-            blocks,
-            table: table.as_deref(),
-            noise,
-        };
+        let pass = Pass { n_tokens: t, positions: batch.positions(), blocks, table: table.as_deref(), noise };
         inputs.resize_with(if keep { n_layers + 1 } else { 2 }, Vec::new);
-        layers.resize_with(
-            if keep && !*checkpoint_activations {
-                n_layers
-            } else {
-                1
-            },
-            LayerTape::default,
-        );
+        layers.resize_with(if keep && !*checkpoint_activations { n_layers } else { 1 }, LayerTape::default);
         let x = sized(&mut inputs[0], t * d);
         self.embed(batch.token_ids(), batch.positions(), x);
         self.disturb_embedding(batch, noise, x);
         for layer_idx in 0..n_layers {
-            let (before, after) = if keep {
-                inputs.split_at_mut(layer_idx + 1)
-            } else {
-                inputs.split_at_mut(1)
-            };
-            let (x, next) = (
-                &before[before.len() - 1][..t * d],
-                sized(&mut after[0], t * d),
-            );
+            let (before, after) = if keep { inputs.split_at_mut(layer_idx + 1) } else { inputs.split_at_mut(1) };
+            let (x, next) = (&before[before.len() - 1][..t * d], sized(&mut after[0], t * d));
             let tape_idx = layer_idx.min(layers.len() - 1);
-            self.layer_forward(
-                layer_idx,
-                x,
-                next,
-                &mut layers[tape_idx],
-                scratch,
-                &pass,
-                Attend::Batch,
-            );
+            self.layer_forward(layer_idx, x, next, &mut layers[tape_idx], scratch, &pass, Attend::Batch);
             if !keep {
                 inputs.swap(0, 1);
             }
@@ -518,49 +334,21 @@ impl Model {
     }
 
     /// Gathers and normalises the rows that a request reads: its targets' sources, then its scalars.
-    pub(crate) fn head_rows(
-        &self,
-        request: &Request,
-        t: usize,
-        keep: bool,
-        workspace: &mut Workspace,
-    ) {
+    pub(crate) fn head_rows(&self, request: &Request, t: usize, keep: bool, workspace: &mut Workspace) {
         let d = self.architecture.hidden_size;
         let x = &workspace.inputs[if keep { self.architecture.n_layers } else { 0 }][..t * d];
-        let HeadTape {
-            rows,
-            gathered,
-            normed,
-            mean,
-            inverse,
-            ..
-        } = &mut workspace.head;
+        let HeadTape { rows, gathered, normed, mean, inverse, .. } = &mut workspace.head;
         rows.clear();
         rows.extend(request.targets.iter().map(|target| target.source as u32));
         rows.extend(request.scalars.iter().map(|&token| token as u32));
         let gathered = sized(gathered, rows.len() * d);
         elementwise::gather_rows(&self.device, x, d, rows, gathered);
-        self.normalise(
-            &self.parameters.final_norm,
-            gathered,
-            sized(normed, rows.len() * d),
-            mean,
-            inverse,
-        );
+        self.normalise(&self.parameters.final_norm, gathered, sized(normed, rows.len() * d), mean, inverse);
     }
 
     /// The head call of a request over rows already gathered.
-    pub(crate) fn head<'a>(
-        &'a self,
-        request: &Request,
-        targets: &'a [u32],
-        normed: &'a [f32],
-    ) -> Head<'a> {
-        let table = self
-            .parameters
-            .lm_head
-            .as_ref()
-            .unwrap_or(&self.parameters.embedding);
+    pub(crate) fn head<'a>(&'a self, request: &Request, targets: &'a [u32], normed: &'a [f32]) -> Head<'a> {
+        let table = self.parameters.lm_head.as_ref().unwrap_or(&self.parameters.embedding);
         Head {
             hidden_RD: &normed[..targets.len() * self.architecture.hidden_size],
             weight_VD: self.parameters.matrix(table),
@@ -574,22 +362,12 @@ impl Model {
         if request.scalars.is_empty() {
             return Vec::new();
         }
-        let head = self
-            .parameters
-            .scalar_head
-            .as_ref()
-            .expect("scalars were asked of a model without a scalar head");
+        let head = self.parameters.scalar_head.as_ref().expect("scalars were asked of a model without a scalar head");
         let (weight, d) = (self.parameters.values(head), self.architecture.hidden_size);
         let first = request.targets.len() * d;
         let rows = normed[first..first + request.scalars.len() * d].chunks(d);
-        let dot = |row: &[f32]| {
-            row.iter()
-                .zip(weight)
-                .map(|(h, w)| f64::from(*h) * f64::from(*w))
-                .sum::<f64>()
-        };
-        rows.map(|row| (dot(row) + f64::from(self.config.reward_bias)) as f32)
-            .collect()
+        let dot = |row: &[f32]| row.iter().zip(weight).map(|(h, w)| f64::from(*h) * f64::from(*w)).sum::<f64>();
+        rows.map(|row| (dot(row) + f64::from(self.config.reward_bias)) as f32).collect()
     }
 
     /// Everything a request asks for, from rows already gathered.

@@ -24,10 +24,7 @@ pub(crate) fn is_target(module: &str, targets: &[String]) -> bool {
 /// Gives every targeted part of a linear an adapter.
 pub(crate) fn attach(linear: &mut Linear, lora: &crate::LoraConfig, allocator: &mut Allocator) {
     let (n_in, rank) = (linear.n_in, lora.rank);
-    let parts = linear
-        .parts
-        .iter()
-        .filter(|p| is_target(&p.module, &lora.targets));
+    let parts = linear.parts.iter().filter(|p| is_target(&p.module, &lora.targets));
     linear.adapters = parts
         .map(|part| Adapter {
             part: part.clone(),
@@ -42,16 +39,8 @@ pub(crate) fn attach(linear: &mut Linear, lora: &crate::LoraConfig, allocator: &
 /// The matrices of an adapter.
 fn matrices<'a>(flat: &'a [f32], adapter: &Adapter, n_in: usize) -> (Matrix<'a>, Matrix<'a>) {
     let (rank, n_rows) = (adapter.rank, adapter.part.n_rows);
-    let a = Matrix::F32 {
-        weight: &flat[adapter.a..][..rank * n_in],
-        n_out: rank,
-        n_in,
-    };
-    let b = Matrix::F32 {
-        weight: &flat[adapter.b..][..n_rows * rank],
-        n_out: n_rows,
-        n_in: rank,
-    };
+    let a = Matrix::F32 { weight: &flat[adapter.a..][..rank * n_in], n_out: rank, n_in };
+    let b = Matrix::F32 { weight: &flat[adapter.b..][..n_rows * rank], n_out: n_rows, n_in: rank };
     (a, b)
 }
 
@@ -68,16 +57,7 @@ pub(crate) fn forward(
     for adapter in &layer.adapters {
         let (a, b) = matrices(flat, adapter, layer.n_in);
         let low = crate::workspace::sized(low, n_rows * adapter.rank);
-        linear::forward(
-            device,
-            x,
-            layer.n_in,
-            a,
-            low,
-            adapter.rank,
-            n_rows,
-            Write::Overwrite,
-        );
+        linear::forward(device, x, layer.n_in, a, low, adapter.rank, n_rows, Write::Overwrite);
         kernels::elementwise::scale(device, low, adapter.scale);
         linear::forward(
             device,
@@ -128,31 +108,10 @@ pub(crate) fn backward(
             Write::Accumulate,
         );
         // dA = (scale · Bᵀ dy)ᵀ x;  dx += Aᵀ (scale · Bᵀ dy)
-        linear::backward_input(
-            device,
-            dy,
-            layer.n_out,
-            b,
-            low,
-            rank,
-            n_rows,
-            Write::Overwrite,
-        );
+        linear::backward_input(device, dy, layer.n_out, b, low, rank, n_rows, Write::Overwrite);
         kernels::elementwise::scale(device, low, adapter.scale);
         let d_a = &mut gradients[adapter.a - start..][..rank * n_in];
-        linear::backward_weight(
-            device,
-            low,
-            rank,
-            x,
-            n_in,
-            d_a,
-            rank,
-            n_in,
-            n_rows,
-            Precision::F32,
-            Write::Accumulate,
-        );
+        linear::backward_weight(device, low, rank, x, n_in, d_a, rank, n_in, n_rows, Precision::F32, Write::Accumulate);
         if let Some(dx) = dx.as_deref_mut() {
             linear::backward_input(device, low, rank, a, dx, n_in, n_rows, Write::Accumulate);
         }
@@ -161,19 +120,13 @@ pub(crate) fn backward(
 
 /// Adds scale · B A to the rows of a part (in the model's layout).
 pub(crate) fn merge_into(parameters: &Parameters, linear: &Linear, part: &Part, rows: &mut [f32]) {
-    for adapter in linear
-        .adapters
-        .iter()
-        .filter(|a| a.part.module == part.module)
-    {
+    for adapter in linear.adapters.iter().filter(|a| a.part.module == part.module) {
         let (rank, n_in) = (adapter.rank, linear.n_in);
         let a = &parameters.flat[adapter.a..][..rank * n_in];
         let b = &parameters.flat[adapter.b..][..part.n_rows * rank];
         for (row, b) in rows.chunks_mut(n_in).zip(b.chunks(rank)) {
             for (b, a) in b.iter().zip(a.chunks(n_in)) {
-                row.iter_mut()
-                    .zip(a)
-                    .for_each(|(w, a)| *w += adapter.scale * b * a);
+                row.iter_mut().zip(a).for_each(|(w, a)| *w += adapter.scale * b * a);
             }
         }
     }

@@ -29,45 +29,25 @@ impl MemoryPlan {
 
 /// f32 values that a layer saves for a token.
 fn saved_per_token(a: &Architecture) -> usize {
-    let before_norm = if a.qk_norm {
-        a.query_width() + a.key_width()
-    } else {
-        0
-    };
-    let middle = if a.parallel_residual {
-        0
-    } else {
-        a.hidden_size
-    };
+    let before_norm = if a.qk_norm { a.query_width() + a.key_width() } else { 0 };
+    let middle = if a.parallel_residual { 0 } else { a.hidden_size };
     a.qkv_width() + before_norm + a.query_width() + middle + a.up_width() + 2 * a.n_heads + 4
 }
 
 /// f32 values of the short-lived buffers for a token, backward ones included when training.
 fn scratch_per_token(a: &Architecture, trains: bool) -> usize {
     let forward = 2 * a.hidden_size + a.intermediate_size;
-    let backward =
-        6 * a.hidden_size + a.intermediate_size + a.up_width() + a.query_width() + a.qkv_width();
+    let backward = 6 * a.hidden_size + a.intermediate_size + a.up_width() + a.query_width() + a.qkv_width();
     forward + if trains { backward } else { 0 }
 }
 
 impl Model {
     /// The plan for micro-batches of up to `micro_tokens`.
-    pub fn memory_plan(
-        &self,
-        micro_tokens: usize,
-        checkpoint_activations: bool,
-        trains: bool,
-    ) -> MemoryPlan {
+    pub fn memory_plan(&self, micro_tokens: usize, checkpoint_activations: bool, trains: bool) -> MemoryPlan {
         let a = &self.architecture;
-        let kept_layers = if trains && !checkpoint_activations {
-            a.n_layers
-        } else {
-            1
-        };
+        let kept_layers = if trains && !checkpoint_activations { a.n_layers } else { 1 };
         let inputs = if trains { a.n_layers + 1 } else { 2 };
-        let per_token = kept_layers * saved_per_token(a)
-            + inputs * a.hidden_size
-            + scratch_per_token(a, trains);
+        let per_token = kept_layers * saved_per_token(a) + inputs * a.hidden_size + scratch_per_token(a, trains);
         let trainable = 4 * self.trainable().len() as u64;
         MemoryPlan {
             weights: self.parameters.bytes(),

@@ -122,10 +122,7 @@ impl Gradients {
     }
     /// Adds another's, weighted.
     pub fn add_scaled(&mut self, other: &Gradients, factor: f32) {
-        self.flat
-            .iter_mut()
-            .zip(&other.flat)
-            .for_each(|(g, o)| *g += factor * o);
+        self.flat.iter_mut().zip(&other.flat).for_each(|(g, o)| *g += factor * o);
     }
     /// The buffer.
     pub fn as_slice(&self) -> &[f32] {
@@ -170,16 +167,13 @@ impl Model {
         for idx in 0..model.parameters.file_tensors().len() {
             let tensors = model.parameters.file_tensors();
             let tensor = &tensors[idx];
-            let is_norm = matches!(tensor.holder, Holder::Vector(v) if v.shape.len() == 1 && v.name.ends_with(".weight"));
+            let is_norm =
+                matches!(tensor.holder, Holder::Vector(v) if v.shape.len() == 1 && v.name.ends_with(".weight"));
             let is_matrix = tensor.shape.len() == 2;
             let length = tensor.shape.iter().product();
             drop(tensors);
             let mut value = || {
-                if is_matrix {
-                    range * normal()
-                } else {
-                    f32::from(u8::from(is_norm))
-                }
+                if is_matrix { range * normal() } else { f32::from(u8::from(is_norm)) }
             };
             let values: Vec<f32> = (0..length).map(|_| value()).collect();
             parameters::place(&mut model.parameters, device, idx, &values);
@@ -196,10 +190,7 @@ impl Model {
         path: &Path,
         options: &LoadOptions,
     ) -> Result<Model, ModelError> {
-        let fields = Fields {
-            json: &config,
-            path,
-        };
+        let fields = Fields { json: &config, path };
         let family = family::find(&fields)?;
         let architecture = family.architecture(&fields)?;
         architecture.check(&fields)?;
@@ -214,14 +205,7 @@ impl Model {
             _ => None,
         };
         let holding = parameters::holding(options.precision, everything, base_q8);
-        let parameters = lay_out(
-            family,
-            &architecture,
-            holding,
-            options,
-            lora.as_ref(),
-            &fields,
-        )?;
+        let parameters = lay_out(family, &architecture, holding, options, lora.as_ref(), &fields)?;
         Ok(Model {
             device: device.clone(),
             config: model_config,
@@ -238,16 +222,9 @@ impl Model {
     /// Reads every tensor; a scalar head that the file lacks stays zero.
     fn fill(&mut self, source: &dyn TensorSource, path: &Path) -> Result<(), ModelError> {
         let config = self.config.json.clone();
-        let fields = Fields {
-            json: &config,
-            path,
-        };
-        let wanted: Vec<(String, Vec<usize>)> = self
-            .parameters
-            .file_tensors()
-            .into_iter()
-            .map(|t| (t.name, t.shape))
-            .collect();
+        let fields = Fields { json: &config, path };
+        let wanted: Vec<(String, Vec<usize>)> =
+            self.parameters.file_tensors().into_iter().map(|t| (t.name, t.shape)).collect();
         let scalar = self.family.name(Slot::ScalarHead).to_string() + ".weight";
         for (idx, (name, shape)) in wanted.iter().enumerate() {
             if *name == scalar && source.shape(name).is_none() {
@@ -286,17 +263,9 @@ impl Model {
     }
     /// All parameters (adapters included), and those that train.
     pub fn parameter_counts(&self) -> (usize, usize) {
-        let base: usize = self
-            .parameters
-            .file_tensors()
-            .iter()
-            .map(|t| t.shape.iter().product::<usize>())
-            .sum();
-        let adapters: usize = self
-            .parameters
-            .linears()
-            .flat_map(|l| l.adapters.iter().map(|a| a.rank * (l.n_in + a.part.n_rows)))
-            .sum();
+        let base: usize = self.parameters.file_tensors().iter().map(|t| t.shape.iter().product::<usize>()).sum();
+        let adapters: usize =
+            self.parameters.linears().flat_map(|l| l.adapters.iter().map(|a| a.rank * (l.n_in + a.part.n_rows))).sum();
         (base + adapters, self.trainable().len())
     }
     /// The trainable parameters, flat, in a fixed order.
@@ -325,17 +294,11 @@ impl Model {
             let values = parameters::export(&self.parameters, &t, flat, start);
             (t.name, t.shape, values)
         };
-        tensors
-            .into_iter()
-            .filter(|t| trains(&t.holder))
-            .map(read)
-            .collect()
+        tensors.into_iter().filter(|t| trains(&t.holder)).map(read).collect()
     }
     /// A zeroed gradient buffer.
     pub fn new_gradients(&self) -> Gradients {
-        Gradients {
-            flat: kernels::elementwise::zeroed(self.trainable().len()),
-        }
+        Gradients { flat: kernels::elementwise::zeroed(self.trainable().len()) }
     }
     /// With adapters: run as the base alone (the reference of PPO and DPO).
     pub fn set_adapter_enabled(&mut self, enabled: bool) {
@@ -345,24 +308,17 @@ impl Model {
     pub fn init_scalar_head(&mut self, normal: &mut dyn FnMut() -> f32) {
         if let Some(head) = &self.parameters.scalar_head {
             let deviation = 1.0 / ((head.length + 1) as f32).sqrt();
-            self.parameters.flat[head.offset..][..head.length]
-                .iter_mut()
-                .for_each(|w| *w = deviation * normal());
+            self.parameters.flat[head.offset..][..head.length].iter_mut().for_each(|w| *w = deviation * normal());
         }
         self.config.reward_bias = 0.0;
     }
     /// LoRA's A ~ N(0, 1/√n_in), B zero: the adapted model begins as its base.
     pub fn init_adapters(&mut self, normal: &mut dyn FnMut() -> f32) {
         let Parameters { flat, layers, .. } = &mut self.parameters;
-        for linear in layers
-            .iter()
-            .flat_map(|l| [&l.qkv, &l.output, &l.up, &l.down])
-        {
+        for linear in layers.iter().flat_map(|l| [&l.qkv, &l.output, &l.up, &l.down]) {
             for adapter in &linear.adapters {
                 let deviation = 1.0 / (linear.n_in as f32).sqrt();
-                flat[adapter.a..][..adapter.rank * linear.n_in]
-                    .iter_mut()
-                    .for_each(|w| *w = deviation * normal());
+                flat[adapter.a..][..adapter.rank * linear.n_in].iter_mut().for_each(|w| *w = deviation * normal());
                 flat[adapter.b..][..adapter.part.n_rows * adapter.rank].fill(0.0);
             }
         }
@@ -372,15 +328,11 @@ impl Model {
     pub(crate) fn rotary_table(&self, n_positions: usize) -> Option<Arc<RotaryTable>> {
         let pairs = self.architecture.rotary.as_ref()?.len();
         let covers = |table: &Arc<RotaryTable>| table.cos.len() >= n_positions * pairs;
-        let read =
-            |lock: &RwLock<Option<Arc<RotaryTable>>>| lock.read().ok().and_then(|t| t.clone());
+        let read = |lock: &RwLock<Option<Arc<RotaryTable>>>| lock.read().ok().and_then(|t| t.clone());
         if let Some(table) = read(&self.rotary).filter(covers) {
             return Some(table);
         }
-        let table = Arc::new(
-            self.architecture
-                .rotary_table(n_positions.next_power_of_two())?,
-        );
+        let table = Arc::new(self.architecture.rotary_table(n_positions.next_power_of_two())?);
         if let Ok(mut slot) = self.rotary.write() {
             *slot = Some(table.clone());
         }
@@ -388,12 +340,7 @@ impl Model {
     }
 
     /// Answers the request; keeps nothing.
-    pub fn forward(
-        &self,
-        batch: &TreeBatch,
-        request: &Request,
-        workspace: &mut Workspace,
-    ) -> Outputs {
+    pub fn forward(&self, batch: &TreeBatch, request: &Request, workspace: &mut Workspace) -> Outputs {
         self.run_layers(batch, Noise::default(), false, workspace);
         self.head_rows(request, batch.len(), false, workspace);
         self.answer(request, workspace)
@@ -419,20 +366,9 @@ impl Model {
         workspace: &mut Workspace,
         gradients: &mut Gradients,
     ) {
-        let mut sink = Sink {
-            gradients: &mut gradients.flat,
-            start: self.parameters.trainable_start,
-        };
+        let mut sink = Sink { gradients: &mut gradients.flat, start: self.parameters.trainable_start };
         let mut log_probs = vec![0.0; request.targets.len()];
-        self.head_backward(
-            request,
-            derivatives,
-            batch.len(),
-            workspace,
-            &mut sink,
-            &mut log_probs,
-            None,
-        );
+        self.head_backward(request, derivatives, batch.len(), workspace, &mut sink, &mut log_probs, None);
         self.layers_backward(batch, workspace, &mut sink);
     }
     /// Forward and backward in one, for a loss whose derivatives are known beforehand (cross-entropy): saves the head's second pass.
@@ -453,20 +389,9 @@ impl Model {
             entropies: vec![0.0; if request.entropy { n } else { 0 }],
             scalars: self.read_scalars(request, &workspace.head.normed),
         };
-        let mut sink = Sink {
-            gradients: &mut gradients.flat,
-            start: self.parameters.trainable_start,
-        };
+        let mut sink = Sink { gradients: &mut gradients.flat, start: self.parameters.trainable_start };
         let entropies = request.entropy.then_some(&mut outputs.entropies[..]);
-        self.head_backward(
-            request,
-            derivatives,
-            batch.len(),
-            workspace,
-            &mut sink,
-            &mut outputs.log_probs,
-            entropies,
-        );
+        self.head_backward(request, derivatives, batch.len(), workspace, &mut sink, &mut outputs.log_probs, entropies);
         self.layers_backward(batch, workspace, &mut sink);
         outputs
     }
@@ -474,10 +399,7 @@ impl Model {
 
 fn check_lora(lora: &LoraConfig, fields: &Fields) -> Result<LoraConfig, ModelError> {
     if lora.rank == 0 || !lora.alpha.is_finite() || lora.alpha == 0.0 {
-        return Err(fields.invalid(format!(
-            "lora: rank {} and alpha {} must not be zero",
-            lora.rank, lora.alpha
-        )));
+        return Err(fields.invalid(format!("lora: rank {} and alpha {} must not be zero", lora.rank, lora.alpha)));
     }
     Ok(lora.clone())
 }
@@ -492,32 +414,20 @@ fn lay_out(
     fields: &Fields,
 ) -> Result<Parameters, ModelError> {
     let everything = options.trainable == Trainable::Everything;
-    let mut layout = Layout {
-        family,
-        architecture,
-        holding,
-        allocator: parameters::Allocator { next: 0 },
-    };
+    let mut layout = Layout { family, architecture, holding, allocator: parameters::Allocator { next: 0 } };
     let has_lm_head = !architecture.tied && !options.scalar_head;
     let embedding = layout.table(family.name(Slot::Embedding), architecture.tied);
     let positions_shape = vec![architecture.max_position, architecture.hidden_size];
-    let positions = architecture.learned_positions.then(|| {
-        layout.allocator.vector(
-            format!("{}.weight", family.name(Slot::Positions)),
-            positions_shape,
-        )
-    });
-    let mut layers: Vec<parameters::Layer> = (0..architecture.n_layers)
-        .map(|l| layout.layer(l))
-        .collect();
+    let positions = architecture
+        .learned_positions
+        .then(|| layout.allocator.vector(format!("{}.weight", family.name(Slot::Positions)), positions_shape));
+    let mut layers: Vec<parameters::Layer> = (0..architecture.n_layers).map(|l| layout.layer(l)).collect();
     let final_norm = layout.norm(family.name(Slot::FinalNorm).to_string());
     let lm_head = has_lm_head.then(|| layout.table(family.name(Slot::LmHead), true));
     let mut allocator = layout.allocator;
     let mut trainable_start = if everything { 0 } else { allocator.next };
     if let Some(lora) = lora {
-        let linears = layers
-            .iter_mut()
-            .flat_map(|l| [&mut l.qkv, &mut l.output, &mut l.up, &mut l.down]);
+        let linears = layers.iter_mut().flat_map(|l| [&mut l.qkv, &mut l.output, &mut l.up, &mut l.down]);
         linears.for_each(|linear| lora::attach(linear, lora, &mut allocator));
         let matched = |target: &String| {
             layers
@@ -527,27 +437,14 @@ fn lay_out(
                 .any(|p| lora::is_target(&p.module, std::slice::from_ref(target)))
         };
         if let Some(unknown) = lora.targets.iter().find(|t| !matched(t)) {
-            return Err(fields.invalid(format!(
-                "lora target `{unknown}` names no linear layer of this model"
-            )));
+            return Err(fields.invalid(format!("lora target `{unknown}` names no linear layer of this model")));
         }
     }
     let scalar_name = format!("{}.weight", family.name(Slot::ScalarHead));
-    let scalar_head = options
-        .scalar_head
-        .then(|| allocator.vector(scalar_name, vec![1, architecture.hidden_size]));
+    let scalar_head = options.scalar_head.then(|| allocator.vector(scalar_name, vec![1, architecture.hidden_size]));
     if options.trainable == Trainable::Nothing {
         trainable_start = allocator.next;
     }
     let flat = kernels::elementwise::zeroed(allocator.next);
-    Ok(Parameters {
-        flat,
-        trainable_start,
-        embedding,
-        positions,
-        layers,
-        final_norm,
-        lm_head,
-        scalar_head,
-    })
+    Ok(Parameters { flat, trainable_start, embedding, positions, layers, final_norm, lm_head, scalar_head })
 }

@@ -36,56 +36,22 @@ impl Optimizer {
     pub fn new(model: &Model, config: AdamWConfig) -> Optimizer {
         let n = model.trainable().len();
         let zeroed = kernels::elementwise::zeroed;
-        Optimizer {
-            config,
-            step: 0,
-            first_moment: zeroed(n),
-            second_moment: zeroed(n),
-            ranges: decay_ranges(model),
-        }
+        Optimizer { config, step: 0, first_moment: zeroed(n), second_moment: zeroed(n), ranges: decay_ranges(model) }
     }
 
     /// One step with gradients multiplied by `gradient_scale` (1/accumulation, clipping); refreshes the model's compute copies.
-    pub fn step(
-        &mut self,
-        model: &mut Model,
-        gradients: &Gradients,
-        learning_rate: f32,
-        gradient_scale: f32,
-    ) {
+    pub fn step(&mut self, model: &mut Model, gradients: &Gradients, learning_rate: f32, gradient_scale: f32) {
         self.step += 1;
-        let AdamWConfig {
-            beta1,
-            beta2,
-            epsilon,
-            weight_decay,
-        } = self.config;
+        let AdamWConfig { beta1, beta2, epsilon, weight_decay } = self.config;
         let start = model.parameters.trainable_start;
         let device = model.device.clone();
         for (range, decays) in &self.ranges {
             let weight_decay = if *decays { weight_decay } else { 0.0 };
-            let settings = AdamW {
-                learning_rate,
-                beta1,
-                beta2,
-                epsilon,
-                weight_decay,
-                step: self.step,
-                gradient_scale,
-            };
+            let settings =
+                AdamW { learning_rate, beta1, beta2, epsilon, weight_decay, step: self.step, gradient_scale };
             let parameters = &mut model.parameters.flat[start + range.start..start + range.end];
-            let (m, v) = (
-                &mut self.first_moment[range.clone()],
-                &mut self.second_moment[range.clone()],
-            );
-            adamw(
-                &device,
-                settings,
-                parameters,
-                &gradients.flat[range.clone()],
-                m,
-                v,
-            );
+            let (m, v) = (&mut self.first_moment[range.clone()], &mut self.second_moment[range.clone()]);
+            adamw(&device, settings, parameters, &gradients.flat[range.clone()], m, v);
         }
         model.parameters.repack(&device);
     }
@@ -93,10 +59,7 @@ impl Optimizer {
 
 /// Splits the trainable buffer into runs that decay (matrices) and that don't.
 fn decay_ranges(model: &Model) -> Vec<(Range<usize>, bool)> {
-    let (start, end) = (
-        model.parameters.trainable_start,
-        model.parameters.flat.len(),
-    );
+    let (start, end) = (model.parameters.trainable_start, model.parameters.flat.len());
     let mut matrices: Vec<Range<usize>> = Vec::new();
     for tensor in model.parameters.file_tensors() {
         match tensor.holder {

@@ -35,10 +35,7 @@ pub(crate) struct Part {
 /// How a linear's weight is held.
 pub(crate) enum Storage {
     /// In the flat buffer at `offset`, with a bf16 copy for compute when the arithmetic is bf16.
-    Flat {
-        offset: usize,
-        packed: Option<PackedBf16>,
-    },
+    Flat { offset: usize, packed: Option<PackedBf16> },
     /// Frozen, bf16 only.
     Bf16(PackedBf16),
     /// Frozen, Q8_0 only.
@@ -124,12 +121,7 @@ impl Allocator {
     }
     pub fn vector(&mut self, name: String, shape: Vec<usize>) -> Vector {
         let length = shape.iter().product();
-        Vector {
-            name,
-            shape,
-            offset: self.take(length),
-            length,
-        }
+        Vector { name, shape, offset: self.take(length), length }
     }
 }
 
@@ -148,39 +140,18 @@ pub(crate) struct Layout<'a> {
 impl Layout<'_> {
     pub fn layer(&mut self, layer: usize) -> Layer {
         let architecture = self.architecture;
-        let (d, query, key) = (
-            architecture.hidden_size,
-            architecture.query_width(),
-            architecture.key_width(),
-        );
+        let (d, query, key) = (architecture.hidden_size, architecture.query_width(), architecture.key_width());
         let name = |slot| at(self.family.name(slot), layer);
-        let transform = if architecture.conv1d {
-            Transform::Transposed
-        } else {
-            Transform::Plain
-        };
-        let part = |slot, first_row, n_rows| Part {
-            module: name(slot),
-            first_row,
-            n_rows,
-            transform,
-        };
+        let transform = if architecture.conv1d { Transform::Transposed } else { Transform::Plain };
+        let part = |slot, first_row, n_rows| Part { module: name(slot), first_row, n_rows, transform };
         let qkv_parts = match architecture.qkv_layout {
-            QkvLayout::Separate => vec![
-                part(Slot::Query, 0, query),
-                part(Slot::Key, query, key),
-                part(Slot::Value, query + key, key),
-            ],
+            QkvLayout::Separate => {
+                vec![part(Slot::Query, 0, query), part(Slot::Key, query, key), part(Slot::Value, query + key, key)]
+            }
             QkvLayout::Fused => vec![part(Slot::QueryKeyValue, 0, query + 2 * key)],
             QkvLayout::FusedPerHead => {
-                let transform = Transform::PerHead {
-                    n_heads: architecture.n_heads,
-                    head_dim: architecture.head_dim,
-                };
-                vec![Part {
-                    transform,
-                    ..part(Slot::QueryKeyValue, 0, query + 2 * key)
-                }]
+                let transform = Transform::PerHead { n_heads: architecture.n_heads, head_dim: architecture.head_dim };
+                vec![Part { transform, ..part(Slot::QueryKeyValue, 0, query + 2 * key) }]
             }
         };
         let f = architecture.intermediate_size;
@@ -188,19 +159,15 @@ impl Layout<'_> {
             Mlp::SwiGlu => vec![part(Slot::Gate, 0, f), part(Slot::Up, f, f)],
             Mlp::Gelu(_) => vec![part(Slot::Up, 0, f)],
         };
-        let (output_parts, down_parts) =
-            (vec![part(Slot::Output, 0, d)], vec![part(Slot::Down, 0, d)]);
-        let qk_names = architecture
-            .qk_norm
-            .then(|| (name(Slot::QueryNorm), name(Slot::KeyNorm)));
+        let (output_parts, down_parts) = (vec![part(Slot::Output, 0, d)], vec![part(Slot::Down, 0, d)]);
+        let qk_names = architecture.qk_norm.then(|| (name(Slot::QueryNorm), name(Slot::KeyNorm)));
         let (attention_norm, mlp_norm) = (name(Slot::AttentionNorm), name(Slot::MlpNorm));
         let width = architecture.head_dim;
         Layer {
             attention_norm: self.norm(attention_norm),
             qkv: self.linear(qkv_parts, d, architecture.qkv_bias),
             query_key_norm: qk_names.map(|(q, k)| {
-                let mut head_norm =
-                    |name: String| self.allocator.vector(format!("{name}.weight"), vec![width]);
+                let mut head_norm = |name: String| self.allocator.vector(format!("{name}.weight"), vec![width]);
                 (head_norm(q), head_norm(k))
             }),
             output: self.linear(output_parts, query, architecture.output_bias),
@@ -220,39 +187,21 @@ impl Layout<'_> {
     /// `[vocabulary, width]`. `computes`: used as the LM head, so it needs a copy in the compute type.
     pub fn table(&mut self, module: &str, computes: bool) -> Linear {
         let (rows, width) = (self.architecture.vocab_size, self.architecture.hidden_size);
-        let parts = vec![Part {
-            module: module.to_string(),
-            first_row: 0,
-            n_rows: rows,
-            transform: Transform::Plain,
-        }];
+        let parts = vec![Part { module: module.to_string(), first_row: 0, n_rows: rows, transform: Transform::Plain }];
         let storage = match self.holding {
-            Holding::F32 => Storage::Flat {
-                offset: self.allocator.take(rows * width),
-                packed: None,
-            },
+            Holding::F32 => Storage::Flat { offset: self.allocator.take(rows * width), packed: None },
             Holding::Master => Storage::Flat {
                 offset: self.allocator.take(rows * width),
                 packed: computes.then(|| PackedBf16::zeros(rows, width)),
             },
             Holding::Bf16 | Holding::Q8 => Storage::Bf16(PackedBf16::zeros(rows, width)),
         };
-        Linear {
-            n_out: rows,
-            n_in: width,
-            storage,
-            bias: None,
-            parts,
-            adapters: Vec::new(),
-        }
+        Linear { n_out: rows, n_in: width, storage, bias: None, parts, adapters: Vec::new() }
     }
     fn linear(&mut self, parts: Vec<Part>, n_in: usize, bias: bool) -> Linear {
         let n_out = parts.iter().map(|p| p.n_rows).sum();
         let storage = match self.holding {
-            Holding::F32 => Storage::Flat {
-                offset: self.allocator.take(n_out * n_in),
-                packed: None,
-            },
+            Holding::F32 => Storage::Flat { offset: self.allocator.take(n_out * n_in), packed: None },
             Holding::Master => Storage::Flat {
                 offset: self.allocator.take(n_out * n_in),
                 packed: Some(PackedBf16::zeros(n_out, n_in)),
@@ -262,14 +211,7 @@ impl Layout<'_> {
             Holding::Bf16 | Holding::Q8 => Storage::Bf16(PackedBf16::zeros(n_out, n_in)),
         };
         let bias = bias.then(|| self.allocator.take(n_out));
-        Linear {
-            n_out,
-            n_in,
-            storage,
-            bias,
-            parts,
-            adapters: Vec::new(),
-        }
+        Linear { n_out, n_in, storage, bias, parts, adapters: Vec::new() }
     }
 }
 
@@ -293,11 +235,7 @@ fn linear_tensors<'a>(linear: &'a Linear, out: &mut Vec<FileTensor<'a>>) {
             Transform::Transposed => vec![linear.n_in, part.n_rows],
             _ => vec![part.n_rows, linear.n_in],
         };
-        out.push(FileTensor {
-            name: format!("{}.weight", part.module),
-            shape,
-            holder: Holder::Weight(linear, part),
-        });
+        out.push(FileTensor { name: format!("{}.weight", part.module), shape, holder: Holder::Weight(linear, part) });
         if let Some(bias) = linear.bias {
             out.push(FileTensor {
                 name: format!("{}.bias", part.module),
@@ -309,11 +247,7 @@ fn linear_tensors<'a>(linear: &'a Linear, out: &mut Vec<FileTensor<'a>>) {
 }
 
 fn vector_tensor(vector: &Vector) -> FileTensor<'_> {
-    FileTensor {
-        name: vector.name.clone(),
-        shape: vector.shape.clone(),
-        holder: Holder::Vector(vector),
-    }
+    FileTensor { name: vector.name.clone(), shape: vector.shape.clone(), holder: Holder::Vector(vector) }
 }
 
 fn norm_tensors<'a>(norm: &'a NormWeights, out: &mut Vec<FileTensor<'a>>) {
@@ -347,22 +281,13 @@ impl Parameters {
     }
     /// Every linear that can carry adapters.
     pub fn linears(&self) -> impl Iterator<Item = &Linear> {
-        self.layers
-            .iter()
-            .flat_map(|l| [&l.qkv, &l.output, &l.up, &l.down])
+        self.layers.iter().flat_map(|l| [&l.qkv, &l.output, &l.up, &l.down])
     }
     /// The weight of a linear as the kernels take it.
     pub fn matrix<'a>(&'a self, linear: &'a Linear) -> Matrix<'a> {
         match &linear.storage {
-            Storage::Flat {
-                packed: Some(packed),
-                ..
-            }
-            | Storage::Bf16(packed) => Matrix::Bf16(packed),
-            Storage::Flat {
-                offset,
-                packed: None,
-            } => Matrix::F32 {
+            Storage::Flat { packed: Some(packed), .. } | Storage::Bf16(packed) => Matrix::Bf16(packed),
+            Storage::Flat { offset, packed: None } => Matrix::F32 {
                 weight: &self.flat[*offset..offset + linear.n_out * linear.n_in],
                 n_out: linear.n_out,
                 n_in: linear.n_in,
@@ -377,27 +302,11 @@ impl Parameters {
     }
     /// Refreshes the bf16 copies after the flat buffer changed.
     pub fn repack(&mut self, device: &Device) {
-        let Parameters {
-            flat,
-            embedding,
-            layers,
-            lm_head,
-            ..
-        } = self;
-        let linears = layers
-            .iter_mut()
-            .flat_map(|l| [&mut l.qkv, &mut l.output, &mut l.up, &mut l.down]);
+        let Parameters { flat, embedding, layers, lm_head, .. } = self;
+        let linears = layers.iter_mut().flat_map(|l| [&mut l.qkv, &mut l.output, &mut l.up, &mut l.down]);
         for linear in linears.chain([embedding]).chain(lm_head.as_mut()) {
-            if let Storage::Flat {
-                offset,
-                packed: Some(packed),
-            } = &mut linear.storage
-            {
-                packed.pack_rows(
-                    device,
-                    0,
-                    &flat[*offset..*offset + linear.n_out * linear.n_in],
-                );
+            if let Storage::Flat { offset, packed: Some(packed) } = &mut linear.storage {
+                packed.pack_rows(device, 0, &flat[*offset..*offset + linear.n_out * linear.n_in]);
             }
         }
     }
@@ -409,31 +318,17 @@ impl Parameters {
             Storage::Q8(packed) => packed.bytes(),
             Storage::Staged(rows) => 4 * rows.len(),
         };
-        let linears = self
-            .linears()
-            .chain([&self.embedding])
-            .chain(self.lm_head.as_ref());
+        let linears = self.linears().chain([&self.embedding]).chain(self.lm_head.as_ref());
         (self.flat.len() * 4 + linears.map(packed).sum::<usize>()) as u64
     }
 }
 
 /// Rearranges rows between file and model; `n_in` is 1 for a bias.
-pub(crate) fn transform(
-    kind: Transform,
-    n_rows: usize,
-    n_in: usize,
-    from: &[f32],
-    to: &mut [f32],
-    to_file: bool,
-) {
+pub(crate) fn transform(kind: Transform, n_rows: usize, n_in: usize, from: &[f32], to: &mut [f32], to_file: bool) {
     match kind {
         Transform::Plain => to.copy_from_slice(from),
         Transform::Transposed => {
-            let (rows, columns) = if to_file {
-                (n_rows, n_in)
-            } else {
-                (n_in, n_rows)
-            };
+            let (rows, columns) = if to_file { (n_rows, n_in) } else { (n_in, n_rows) };
             for r in 0..rows {
                 for c in 0..columns {
                     to[c * rows + r] = from[r * columns + c];
@@ -446,11 +341,7 @@ pub(crate) fn transform(
                     for i in 0..head_dim {
                         let in_model = ((kind * n_heads + head) * head_dim + i) * n_in;
                         let in_file = ((head * 3 + kind) * head_dim + i) * n_in;
-                        let (source, target) = if to_file {
-                            (in_model, in_file)
-                        } else {
-                            (in_file, in_model)
-                        };
+                        let (source, target) = if to_file { (in_model, in_file) } else { (in_file, in_model) };
                         to[target..target + n_in].copy_from_slice(&from[source..source + n_in]);
                     }
                 }
@@ -461,14 +352,8 @@ pub(crate) fn transform(
 
 /// Looks a tensor up by its name, with or without the leading module that some checkpoints leave out.
 fn find_name(source: &dyn TensorSource, name: &str) -> Option<String> {
-    let bare = ["model.", "transformer.", "gpt_neox."]
-        .iter()
-        .find_map(|prefix| name.strip_prefix(prefix));
-    [Some(name), bare]
-        .into_iter()
-        .flatten()
-        .find(|n| source.shape(n).is_some())
-        .map(str::to_string)
+    let bare = ["model.", "transformer.", "gpt_neox."].iter().find_map(|prefix| name.strip_prefix(prefix));
+    [Some(name), bare].into_iter().flatten().find(|n| source.shape(n).is_some()).map(str::to_string)
 }
 
 /// Reads one tensor after checking its shape.
@@ -478,16 +363,11 @@ pub(crate) fn read_tensor(
     name: &str,
     shape: &[usize],
 ) -> Result<Vec<f32>, ModelError> {
-    let found = find_name(source, name).ok_or_else(|| {
-        fields.invalid(format!(
-            "tensor `{name}` is missing (expected shape {shape:?})"
-        ))
-    })?;
+    let found = find_name(source, name)
+        .ok_or_else(|| fields.invalid(format!("tensor `{name}` is missing (expected shape {shape:?})")))?;
     let actual = source.shape(&found).unwrap_or_default();
     if actual != shape {
-        return Err(fields.invalid(format!(
-            "tensor `{found}` has shape {actual:?}, expected {shape:?}"
-        )));
+        return Err(fields.invalid(format!("tensor `{found}` has shape {actual:?}, expected {shape:?}")));
     }
     let mut values = vec![0.0; shape.iter().product()];
     source.read(&found, &mut values)?;
@@ -495,12 +375,7 @@ pub(crate) fn read_tensor(
 }
 
 /// Puts a tensor's values (in the file's layout) where they belong. Packed copies of flat weights are made by `repack`.
-pub(crate) fn place(
-    parameters: &mut Parameters,
-    device: &Device,
-    tensor_idx: usize,
-    values: &[f32],
-) {
+pub(crate) fn place(parameters: &mut Parameters, device: &Device, tensor_idx: usize, values: &[f32]) {
     enum Goal {
         Flat(usize, usize),
         Packed(usize),
@@ -508,31 +383,16 @@ pub(crate) fn place(
     let tensors = parameters.file_tensors();
     let tensor = &tensors[tensor_idx];
     let (kind, n_rows, n_in, goal) = match &tensor.holder {
-        Holder::Vector(vector) => (
-            Transform::Plain,
-            1,
-            vector.length,
-            Goal::Flat(vector.offset, vector.length),
-        ),
+        Holder::Vector(vector) => (Transform::Plain, 1, vector.length, Goal::Flat(vector.offset, vector.length)),
         Holder::Bias(offset, part) => {
-            let kind = if part.transform == Transform::Transposed {
-                Transform::Plain
-            } else {
-                part.transform
-            };
-            (
-                kind,
-                part.n_rows,
-                1,
-                Goal::Flat(offset + part.first_row, part.n_rows),
-            )
+            let kind = if part.transform == Transform::Transposed { Transform::Plain } else { part.transform };
+            (kind, part.n_rows, 1, Goal::Flat(offset + part.first_row, part.n_rows))
         }
         Holder::Weight(linear, part) => {
             let goal = match &linear.storage {
-                Storage::Flat { offset, .. } => Goal::Flat(
-                    offset + part.first_row * linear.n_in,
-                    part.n_rows * linear.n_in,
-                ),
+                Storage::Flat { offset, .. } => {
+                    Goal::Flat(offset + part.first_row * linear.n_in, part.n_rows * linear.n_in)
+                }
                 _ => Goal::Packed(part.first_row),
             };
             (part.transform, part.n_rows, linear.n_in, goal)
@@ -543,29 +403,13 @@ pub(crate) fn place(
     let mut arranged = vec![0.0; values.len()];
     transform(kind, n_rows, n_in, values, &mut arranged, false);
     match goal {
-        Goal::Flat(offset, length) => {
-            parameters.flat[offset..offset + length].copy_from_slice(&arranged)
-        }
+        Goal::Flat(offset, length) => parameters.flat[offset..offset + length].copy_from_slice(&arranged),
         Goal::Packed(first_row) => {
-            let Parameters {
-                embedding,
-                layers,
-                lm_head,
-                ..
-            } = parameters;
-            let linears = layers
-                .iter_mut()
-                .flat_map(|l| [&mut l.qkv, &mut l.output, &mut l.up, &mut l.down]);
-            let holds = |linear: &&mut Linear| {
-                linear
-                    .parts
-                    .iter()
-                    .any(|p| name.strip_suffix(".weight") == Some(&p.module))
-            };
-            let linear = linears
-                .chain([embedding])
-                .chain(lm_head.as_mut())
-                .find(holds);
+            let Parameters { embedding, layers, lm_head, .. } = parameters;
+            let linears = layers.iter_mut().flat_map(|l| [&mut l.qkv, &mut l.output, &mut l.up, &mut l.down]);
+            let holds =
+                |linear: &&mut Linear| linear.parts.iter().any(|p| name.strip_suffix(".weight") == Some(&p.module));
+            let linear = linears.chain([embedding]).chain(lm_head.as_mut()).find(holds);
             let linear = linear.expect("every packed tensor has its linear");
             if let Storage::Bf16(packed) = &mut linear.storage {
                 packed.pack_rows(device, first_row, &arranged);
@@ -578,70 +422,36 @@ pub(crate) fn place(
 
 /// Collects the rows of a linear that becomes Q8_0; its parts come in order, the last one makes it whole.
 fn stage(linear: &mut Linear, device: &Device, first_row: usize, rows: &[f32]) {
-    let Storage::Staged(staged) = &mut linear.storage else {
-        unreachable!("only a staged weight takes rows")
-    };
+    let Storage::Staged(staged) = &mut linear.storage else { unreachable!("only a staged weight takes rows") };
     staged[first_row * linear.n_in..][..rows.len()].copy_from_slice(rows);
     if first_row * linear.n_in + rows.len() == staged.len() {
-        linear.storage = Storage::Q8(PackedQ8::quantize(
-            device,
-            staged,
-            linear.n_out,
-            linear.n_in,
-        ));
+        linear.storage = Storage::Q8(PackedQ8::quantize(device, staged, linear.n_out, linear.n_in));
     }
 }
 
 /// The values of a tensor in the file's layout, from the model, or from a buffer laid out like the flat one
 /// (gradients, moments, averages) that begins at `start`.
-pub(crate) fn export(
-    parameters: &Parameters,
-    tensor: &FileTensor,
-    flat: &[f32],
-    start: usize,
-) -> Vec<f32> {
+pub(crate) fn export(parameters: &Parameters, tensor: &FileTensor, flat: &[f32], start: usize) -> Vec<f32> {
     let length = tensor.shape.iter().product();
     let mut out = vec![0.0; length];
     match &tensor.holder {
         Holder::Vector(vector) => out.copy_from_slice(&flat[vector.offset - start..][..length]),
         Holder::Bias(offset, part) => {
-            let kind = if part.transform == Transform::Transposed {
-                Transform::Plain
-            } else {
-                part.transform
-            };
-            transform(
-                kind,
-                part.n_rows,
-                1,
-                &flat[offset + part.first_row - start..][..length],
-                &mut out,
-                true,
-            );
+            let kind = if part.transform == Transform::Transposed { Transform::Plain } else { part.transform };
+            transform(kind, part.n_rows, 1, &flat[offset + part.first_row - start..][..length], &mut out, true);
         }
         Holder::Weight(linear, part) => {
             let mut rows = vec![0.0; length];
             match &linear.storage {
-                Storage::Flat { offset, .. } => rows.copy_from_slice(
-                    &flat[offset + part.first_row * linear.n_in - start..][..length],
-                ),
-                Storage::Bf16(packed) => read_rows(part, linear.n_in, &mut rows, |row, out| {
-                    packed.read_row(row, out)
-                }),
-                Storage::Q8(packed) => read_rows(part, linear.n_in, &mut rows, |row, out| {
-                    packed.read_row(row, out)
-                }),
+                Storage::Flat { offset, .. } => {
+                    rows.copy_from_slice(&flat[offset + part.first_row * linear.n_in - start..][..length])
+                }
+                Storage::Bf16(packed) => read_rows(part, linear.n_in, &mut rows, |row, out| packed.read_row(row, out)),
+                Storage::Q8(packed) => read_rows(part, linear.n_in, &mut rows, |row, out| packed.read_row(row, out)),
                 Storage::Staged(_) => unreachable!("a weight is read before it is loaded"),
             }
             crate::lora::merge_into(parameters, linear, part, &mut rows);
-            transform(
-                part.transform,
-                part.n_rows,
-                linear.n_in,
-                &rows,
-                &mut out,
-                true,
-            );
+            transform(part.transform, part.n_rows, linear.n_in, &rows, &mut out, true);
         }
     }
     out

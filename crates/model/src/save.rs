@@ -9,19 +9,13 @@ use std::path::Path;
 
 impl TensorSource for Model {
     fn names(&self) -> Vec<String> {
-        self.parameters
-            .file_tensors()
-            .into_iter()
-            .map(|t| t.name)
-            .collect()
+        self.parameters.file_tensors().into_iter().map(|t| t.name).collect()
     }
     fn shape(&self, name: &str) -> Option<Vec<usize>> {
         self.tensor(name, |t| t.shape.clone())
     }
     fn read(&self, name: &str, out: &mut [f32]) -> Result<(), ModelError> {
-        let values = self.tensor(name, |t| {
-            export(&self.parameters, t, &self.parameters.flat, 0)
-        });
+        let values = self.tensor(name, |t| export(&self.parameters, t, &self.parameters.flat, 0));
         let values = values.ok_or_else(|| missing(name))?;
         out.copy_from_slice(&values);
         Ok(())
@@ -36,43 +30,18 @@ impl Adapters {
         let flat = &model.parameters.flat;
         let pair = |linear: &Linear, adapter: &Adapter| {
             let (rank, n_rows) = (adapter.rank, adapter.part.n_rows);
-            let name = |which| {
-                format!(
-                    "base_model.model.{}.lora_{which}.weight",
-                    adapter.part.module
-                )
-            };
+            let name = |which| format!("base_model.model.{}.lora_{which}.weight", adapter.part.module);
             let a = flat[adapter.a..][..rank * linear.n_in].to_vec();
             let mut b = vec![0.0; n_rows * rank];
             // B's rows lie as the weight's rows do; Conv1D transposes only the weight itself.
-            let kind = if adapter.part.transform == Transform::Transposed {
-                Transform::Plain
-            } else {
-                adapter.part.transform
-            };
-            transform(
-                kind,
-                n_rows,
-                rank,
-                &flat[adapter.b..][..n_rows * rank],
-                &mut b,
-                true,
-            );
-            [
-                (name("A"), vec![rank, linear.n_in], a),
-                (name("B"), vec![n_rows, rank], b),
-            ]
+            let kind =
+                if adapter.part.transform == Transform::Transposed { Transform::Plain } else { adapter.part.transform };
+            transform(kind, n_rows, rank, &flat[adapter.b..][..n_rows * rank], &mut b, true);
+            [(name("A"), vec![rank, linear.n_in], a), (name("B"), vec![n_rows, rank], b)]
         };
         let linears = model.parameters.linears();
         Adapters(
-            linears
-                .flat_map(|linear| {
-                    linear
-                        .adapters
-                        .iter()
-                        .flat_map(move |adapter| pair(linear, adapter))
-                })
-                .collect(),
+            linears.flat_map(|linear| linear.adapters.iter().flat_map(move |adapter| pair(linear, adapter))).collect(),
         )
     }
     fn find(&self, name: &str) -> Option<&(String, Vec<usize>, Vec<f32>)> {
@@ -95,19 +64,12 @@ impl TensorSource for Adapters {
 }
 
 fn missing(name: &str) -> ModelError {
-    ModelError::Invalid {
-        path: crate::config::nowhere(),
-        message: format!("tensor `{name}` is missing"),
-    }
+    ModelError::Invalid { path: crate::config::nowhere(), message: format!("tensor `{name}` is missing") }
 }
 
 impl Model {
     fn tensor<R>(&self, name: &str, read: impl Fn(&FileTensor) -> R) -> Option<R> {
-        self.parameters
-            .file_tensors()
-            .iter()
-            .find(|t| t.name == name)
-            .map(read)
+        self.parameters.file_tensors().iter().find(|t| t.name == name).map(read)
     }
 
     /// Writes `config.json` and `model.safetensors` (merged weights when there are adapters, plus an `adapter/` PEFT folder)
@@ -126,10 +88,7 @@ impl Model {
         let Some(lora) = &self.lora else {
             return Ok(());
         };
-        std::fs::create_dir_all(folder).map_err(|source| ModelError::Io {
-            path: folder.to_path_buf(),
-            source,
-        })?;
+        std::fs::create_dir_all(folder).map_err(|source| ModelError::Io { path: folder.to_path_buf(), source })?;
         let mut targets: Vec<&str> = self
             .parameters
             .linears()
@@ -144,11 +103,7 @@ impl Model {
             "base_model_name_or_path": self.config.json.get("_name_or_path").and_then(Value::as_str),
         });
         write_json(&folder.join("adapter_config.json"), &config)?;
-        crate::noise::write(
-            &folder.join("adapter_model.safetensors"),
-            &Adapters::of(self),
-            Dtype::F32,
-        )
+        crate::noise::write(&folder.join("adapter_model.safetensors"), &Adapters::of(self), Dtype::F32)
     }
 
     /// The config as read, with what saving changes: the classes, the type, and for a reward model its label.
@@ -163,16 +118,9 @@ impl Model {
             Dtype::F16 => "float16",
         };
         // transformers 5 writes `dtype`, 4 `torch_dtype`; whichever the file had is kept.
-        let dtype_key = if object.contains_key("dtype") {
-            "dtype"
-        } else {
-            "torch_dtype"
-        };
+        let dtype_key = if object.contains_key("dtype") { "dtype" } else { "torch_dtype" };
         object.insert(dtype_key.into(), json!(dtype_name));
-        object.insert(
-            "architectures".into(),
-            json!([class_name(self.family.class(), self.has_scalar_head())]),
-        );
+        object.insert("architectures".into(), json!([class_name(self.family.class(), self.has_scalar_head())]));
         if let Some(pad) = self.config.pad_token_id {
             object.insert("pad_token_id".into(), json!(pad));
         }
@@ -195,8 +143,5 @@ fn class_name(class: &str, scalar: bool) -> String {
 
 fn write_json(path: &Path, value: &Value) -> Result<(), ModelError> {
     let text = format!("{value:#}\n");
-    std::fs::write(path, text).map_err(|source| ModelError::Io {
-        path: path.to_path_buf(),
-        source,
-    })
+    std::fs::write(path, text).map_err(|source| ModelError::Io { path: path.to_path_buf(), source })
 }

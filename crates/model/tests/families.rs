@@ -22,119 +22,55 @@ impl Expected {
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
         let mut batch = TreeBatch::default();
         for row in json["token_ids"].as_array().unwrap() {
-            let ids: Vec<u32> = row
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|v| v.as_u64().unwrap() as u32)
-                .collect();
+            let ids: Vec<u32> = row.as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as u32).collect();
             batch.push_root(&ids);
         }
         Expected { tensors, batch }
     }
     fn read(&self, name: &str) -> Vec<f32> {
-        let mut out = vec![
-            0.0;
-            self.tensors
-                .shape(name)
-                .unwrap_or_else(|| panic!("{name} in the fixture"))
-                .iter()
-                .product()
-        ];
+        let mut out =
+            vec![0.0; self.tensors.shape(name).unwrap_or_else(|| panic!("{name} in the fixture")).iter().product()];
         self.tensors.read(name, &mut out).unwrap();
         out
     }
 }
 
 fn request_of(batch: &TreeBatch) -> Request {
-    Request {
-        entropy: true,
-        ..Request::log_probs(all_targets(batch))
-    }
+    Request { entropy: true, ..Request::log_probs(all_targets(batch)) }
 }
 
 #[test]
 fn log_probs_entropies_and_every_gradient_equal_pytorch() {
     for name in FAMILIES {
-        let (model, expected) = (
-            load(name, &options(F32, Trainable::Everything)),
-            Expected::open(name),
-        );
+        let (model, expected) = (load(name, &options(F32, Trainable::Everything)), Expected::open(name));
         let request = request_of(&expected.batch);
         let outputs = model.forward(&expected.batch, &request, &mut Workspace::default());
-        assert_close(
-            &format!("{name} log_probs"),
-            &outputs.log_probs,
-            &expected.read("log_probs"),
-            3e-6,
-        );
-        assert_close(
-            &format!("{name} entropies"),
-            &outputs.entropies,
-            &expected.read("entropies"),
-            3e-6,
-        );
-        let weights = model::Derivatives {
-            log_probs: expected.read("c"),
-            entropies: expected.read("e"),
-            scalars: vec![],
-        };
-        let flat = gradient(
-            &model,
-            &expected.batch,
-            &request,
-            &weights,
-            Noise::default(),
-            false,
-        );
+        assert_close(&format!("{name} log_probs"), &outputs.log_probs, &expected.read("log_probs"), 3e-6);
+        assert_close(&format!("{name} entropies"), &outputs.entropies, &expected.read("entropies"), 3e-6);
+        let weights =
+            model::Derivatives { log_probs: expected.read("c"), entropies: expected.read("e"), scalars: vec![] };
+        let flat = gradient(&model, &expected.batch, &request, &weights, Noise::default(), false);
         for (tensor, shape, values) in model.named(&flat) {
             let key = format!("gradient.{tensor}");
-            assert_eq!(
-                expected.tensors.shape(&key).as_ref(),
-                Some(&shape),
-                "{name} {tensor}"
-            );
-            assert_close(
-                &format!("{name} {tensor}"),
-                &values,
-                &expected.read(&key),
-                2e-5,
-            );
+            assert_eq!(expected.tensors.shape(&key).as_ref(), Some(&shape), "{name} {tensor}");
+            assert_close(&format!("{name} {tensor}"), &values, &expected.read(&key), 2e-5);
         }
-        let gradients = expected
-            .tensors
-            .names()
-            .iter()
-            .filter(|n| n.starts_with("gradient."))
-            .count();
-        assert_eq!(
-            model.named(&flat).len(),
-            gradients,
-            "{name}: every tensor of the file trains"
-        );
+        let gradients = expected.tensors.names().iter().filter(|n| n.starts_with("gradient.")).count();
+        assert_eq!(model.named(&flat).len(), gradients, "{name}: every tensor of the file trains");
     }
 }
 
 #[test]
 fn forward_and_backward_in_one_is_the_same() {
     for name in FAMILIES {
-        let (model, batch) = (
-            load(name, &options(F32, Trainable::Everything)),
-            Expected::open(name).batch,
-        );
+        let (model, batch) = (load(name, &options(F32, Trainable::Everything)), Expected::open(name).batch);
         let request = request_of(&batch);
         let weights = random_weights(&request, 3);
         let apart = gradient(&model, &batch, &request, &weights, Noise::default(), false);
         let mut gradients = model.new_gradients();
         let mut workspace = Workspace::default();
-        let outputs = model.forward_backward(
-            &batch,
-            &request,
-            &weights,
-            Noise::default(),
-            &mut workspace,
-            &mut gradients,
-        );
+        let outputs =
+            model.forward_backward(&batch, &request, &weights, Noise::default(), &mut workspace, &mut gradients);
         assert_eq!(apart, gradients.as_slice(), "{name}");
         let said = model.forward(&batch, &request, &mut workspace);
         assert_close(name, &outputs.log_probs, &said.log_probs, 1e-6);
@@ -144,23 +80,12 @@ fn forward_and_backward_in_one_is_the_same() {
 #[test]
 fn checkpointing_activations_changes_nothing() {
     for name in FAMILIES {
-        let (model, batch) = (
-            load(name, &options(F32, Trainable::Everything)),
-            Expected::open(name).batch,
-        );
+        let (model, batch) = (load(name, &options(F32, Trainable::Everything)), Expected::open(name).batch);
         let request = request_of(&batch);
         let weights = random_weights(&request, 4);
-        let noise = Noise {
-            dropout: 0.3,
-            neftune_alpha: 5.0,
-            seed: 9,
-        };
+        let noise = Noise { dropout: 0.3, neftune_alpha: 5.0, seed: 9 };
         let kept = gradient(&model, &batch, &request, &weights, noise, false);
-        assert_eq!(
-            kept,
-            gradient(&model, &batch, &request, &weights, noise, true),
-            "{name}"
-        );
+        assert_eq!(kept, gradient(&model, &batch, &request, &weights, noise, true), "{name}");
         assert_ne!(
             kept,
             gradient(&model, &batch, &request, &weights, Noise::default(), true),
@@ -173,8 +98,7 @@ fn checkpointing_activations_changes_nothing() {
 fn a_tree_equals_separate_sequences() {
     for name in FAMILIES {
         let model = load(name, &options(F32, Trainable::Everything));
-        let (prompt, answers): (&[u32], [&[u32]; 3]) =
-            (&[3, 9, 4, 7], [&[5, 2], &[11, 12, 1], &[5, 6, 8, 1]]);
+        let (prompt, answers): (&[u32], [&[u32]; 3]) = (&[3, 9, 4, 7], [&[5, 2], &[11, 12, 1], &[5, 6, 8, 1]]);
         let (mut tree, mut apart) = (TreeBatch::default(), TreeBatch::default());
         let (mut tree_targets, mut apart_targets) = (vec![], vec![]);
         let root = tree.push_root(prompt);
@@ -182,18 +106,11 @@ fn a_tree_equals_separate_sequences() {
             let branch = tree.push_branch(root, answer);
             tree_targets.extend((0..answer.len()).map(|i| tree.target(branch, i).unwrap()));
             let whole = apart.push_root(&[prompt, answer].concat());
-            apart_targets
-                .extend((0..answer.len()).map(|i| apart.target(whole, prompt.len() + i).unwrap()));
+            apart_targets.extend((0..answer.len()).map(|i| apart.target(whole, prompt.len() + i).unwrap()));
         }
         let (tree_request, apart_request) = (
-            Request {
-                entropy: true,
-                ..Request::log_probs(tree_targets)
-            },
-            Request {
-                entropy: true,
-                ..Request::log_probs(apart_targets)
-            },
+            Request { entropy: true, ..Request::log_probs(tree_targets) },
+            Request { entropy: true, ..Request::log_probs(apart_targets) },
         );
         let mut workspace = Workspace::default();
         let (a, b) = (
@@ -202,22 +119,8 @@ fn a_tree_equals_separate_sequences() {
         );
         assert_close(name, &a.log_probs, &b.log_probs, 1e-6);
         let weights = random_weights(&tree_request, 8);
-        let shared = gradient(
-            &model,
-            &tree,
-            &tree_request,
-            &weights,
-            Noise::default(),
-            false,
-        );
-        let separate = gradient(
-            &model,
-            &apart,
-            &apart_request,
-            &weights,
-            Noise::default(),
-            false,
-        );
+        let shared = gradient(&model, &tree, &tree_request, &weights, Noise::default(), false);
+        let separate = gradient(&model, &apart, &apart_request, &weights, Noise::default(), false);
         assert_close(name, &shared, &separate, 3e-6);
     }
 }
@@ -231,9 +134,7 @@ fn later_tokens_and_other_sequences_do_not_change_earlier_ones() {
             let mut batch = TreeBatch::default();
             sequences.iter().for_each(|s| drop(batch.push_root(s)));
             let targets = (1..5).map(|i| batch.target(0, i).unwrap()).collect();
-            model
-                .forward(&batch, &Request::log_probs(targets), &mut workspace)
-                .log_probs
+            model.forward(&batch, &Request::log_probs(targets), &mut workspace).log_probs
         };
         let alone = said(&[&[3, 1, 4, 1, 5]]);
         assert_close(name, &said(&[&[3, 1, 4, 1, 5, 9, 2, 6]]), &alone, 1e-6);
@@ -252,29 +153,13 @@ fn decoding_with_a_cache_equals_the_full_forward() {
             // The prompt in one piece, then a token at a time; a second sequence shares the prompt's rows.
             let mut logits = model.extend(
                 &mut cache,
-                &[Piece {
-                    token_ids: &ids[..4],
-                    position: 0,
-                    context: vec![],
-                    write_at: 10,
-                }],
+                &[Piece { token_ids: &ids[..4], position: 0, context: vec![], write_at: 10 }],
                 &mut workspace,
             );
             let mut cached = vec![log_prob(&logits, ids[4])];
             for (i, pair) in ids[4..].windows(2).enumerate() {
-                let prompt = Span {
-                    start: 10,
-                    length: 4,
-                };
-                let own = |start: u32| {
-                    vec![
-                        prompt,
-                        Span {
-                            start,
-                            length: i as u32,
-                        },
-                    ]
-                };
+                let prompt = Span { start: 10, length: 4 };
+                let own = |start: u32| vec![prompt, Span { start, length: i as u32 }];
                 let piece = |start: u32| Piece {
                     token_ids: &pair[..1],
                     position: 4 + i as u32,
@@ -292,15 +177,8 @@ fn decoding_with_a_cache_equals_the_full_forward() {
             let mut batch = TreeBatch::default();
             batch.push_root(&ids);
             let targets = (4..7).map(|i| batch.target(0, i).unwrap()).collect();
-            let full = model
-                .forward(&batch, &Request::log_probs(targets), &mut workspace)
-                .log_probs;
-            assert_close(
-                &format!("{name} {precision:?}"),
-                &cached,
-                &full,
-                if precision == F32 { 2e-6 } else { 1e-2 },
-            );
+            let full = model.forward(&batch, &Request::log_probs(targets), &mut workspace).log_probs;
+            assert_close(&format!("{name} {precision:?}"), &cached, &full, if precision == F32 { 2e-6 } else { 1e-2 });
         }
     }
 }
@@ -317,35 +195,16 @@ fn bf16_and_q8_stay_near_f32() {
         let batch = Expected::open(name).batch;
         let request = Request::log_probs(all_targets(&batch));
         let mut workspace = Workspace::default();
-        let exact = load(name, &options(F32, Trainable::Nothing))
-            .forward(&batch, &request, &mut workspace)
-            .log_probs;
-        let lora = || LoraConfig {
-            rank: 2,
-            alpha: 4.0,
-            targets: vec!["all-linear".into()],
-        };
+        let exact = load(name, &options(F32, Trainable::Nothing)).forward(&batch, &request, &mut workspace).log_probs;
+        let lora = || LoraConfig { rank: 2, alpha: 4.0, targets: vec!["all-linear".into()] };
         let variants = [
             options(Precision::Bf16, Trainable::Nothing),
             options(Precision::Bf16, Trainable::Everything),
-            options(
-                Precision::Bf16,
-                Trainable::Lora {
-                    lora: lora(),
-                    base_q8: true,
-                },
-            ),
+            options(Precision::Bf16, Trainable::Lora { lora: lora(), base_q8: true }),
         ];
         for variant in &variants {
-            let rough = load(name, variant)
-                .forward(&batch, &request, &mut workspace)
-                .log_probs;
-            let mean = exact
-                .iter()
-                .zip(&rough)
-                .map(|(a, b)| (a - b).abs())
-                .sum::<f32>()
-                / exact.len() as f32;
+            let rough = load(name, variant).forward(&batch, &request, &mut workspace).log_probs;
+            let mean = exact.iter().zip(&rough).map(|(a, b)| (a - b).abs()).sum::<f32>() / exact.len() as f32;
             assert!(mean < 0.1, "{name} {variant:?}: mean difference {mean}");
             assert!(mean > 0.0, "{name} {variant:?}: rounding leaves a trace");
         }
@@ -358,35 +217,13 @@ fn adapters_begin_as_the_base_and_have_the_right_gradient() {
         let batch = Expected::open(name).batch;
         let request = request_of(&batch);
         let mut workspace = Workspace::default();
-        let base =
-            load(name, &options(F32, Trainable::Nothing)).forward(&batch, &request, &mut workspace);
-        let lora = LoraConfig {
-            rank: 3,
-            alpha: 6.0,
-            targets: vec!["all-linear".into()],
-        };
-        let mut adapted = load(
-            name,
-            &options(
-                F32,
-                Trainable::Lora {
-                    lora,
-                    base_q8: false,
-                },
-            ),
-        );
+        let base = load(name, &options(F32, Trainable::Nothing)).forward(&batch, &request, &mut workspace);
+        let lora = LoraConfig { rank: 3, alpha: 6.0, targets: vec!["all-linear".into()] };
+        let mut adapted = load(name, &options(F32, Trainable::Lora { lora, base_q8: false }));
         adapted.init_adapters(&mut numbers(1));
-        assert_eq!(
-            adapted.forward(&batch, &request, &mut workspace).log_probs,
-            base.log_probs,
-            "{name}: B is zero"
-        );
+        assert_eq!(adapted.forward(&batch, &request, &mut workspace).log_probs, base.log_probs, "{name}: B is zero");
         let mut next = numbers(2);
-        let moved: Vec<f32> = adapted
-            .trainable()
-            .iter()
-            .map(|p| p + 0.3 * next())
-            .collect();
+        let moved: Vec<f32> = adapted.trainable().iter().map(|p| p + 0.3 * next()).collect();
         adapted.set_trainable(&moved);
         assert_ne!(
             adapted.forward(&batch, &request, &mut workspace).log_probs,
@@ -395,11 +232,7 @@ fn adapters_begin_as_the_base_and_have_the_right_gradient() {
         );
         check_finite_differences(&mut adapted, &batch, &request, Noise::default(), 0.02);
         adapted.set_adapter_enabled(false);
-        assert_eq!(
-            adapted.forward(&batch, &request, &mut workspace).log_probs,
-            base.log_probs,
-            "{name}: switched off"
-        );
+        assert_eq!(adapted.forward(&batch, &request, &mut workspace).log_probs, base.log_probs, "{name}: switched off");
     }
 }
 
@@ -417,11 +250,7 @@ fn the_scalar_head_and_dropout_have_the_right_gradient() {
             &mut model,
             &batch,
             &request,
-            Noise {
-                dropout: 0.2,
-                neftune_alpha: 5.0,
-                seed: 4,
-            },
+            Noise { dropout: 0.2, neftune_alpha: 5.0, seed: 4 },
             0.02,
         );
     }
@@ -431,10 +260,7 @@ fn the_scalar_head_and_dropout_have_the_right_gradient() {
 fn temperature_divides_the_logits_in_value_and_gradient() {
     let mut model = load("llama", &options(F32, Trainable::Everything));
     let batch = Expected::open("llama").batch;
-    let request = Request {
-        temperature: 0.7,
-        ..request_of(&batch)
-    };
+    let request = Request { temperature: 0.7, ..request_of(&batch) };
     check_finite_differences(&mut model, &batch, &request, Noise::default(), 0.02);
 }
 
@@ -447,47 +273,19 @@ fn what_is_saved_loads_as_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let model = load(name, &options(F32, Trainable::Everything));
         model.save(folder.path(), model::Dtype::F32).unwrap();
-        let again = model::Model::load(
-            model.device(),
-            folder.path(),
-            &options(F32, Trainable::Everything),
-        )
-        .unwrap();
+        let again = model::Model::load(model.device(), folder.path(), &options(F32, Trainable::Everything)).unwrap();
         assert_eq!(model.trainable(), again.trainable(), "{name}");
         let said = |m: &model::Model, w: &mut Workspace| m.forward(&batch, &request, w).log_probs;
         assert_eq!(said(&model, &mut workspace), said(&again, &mut workspace));
 
-        let lora = LoraConfig {
-            rank: 2,
-            alpha: 4.0,
-            targets: vec!["all-linear".into()],
-        };
-        let mut adapted = load(
-            name,
-            &options(
-                F32,
-                Trainable::Lora {
-                    lora,
-                    base_q8: false,
-                },
-            ),
-        );
+        let lora = LoraConfig { rank: 2, alpha: 4.0, targets: vec!["all-linear".into()] };
+        let mut adapted = load(name, &options(F32, Trainable::Lora { lora, base_q8: false }));
         let mut next = numbers(6);
         let moved: Vec<f32> = adapted.trainable().iter().map(|_| 0.2 * next()).collect();
         adapted.set_trainable(&moved);
         let folder = tempfile::tempdir().unwrap();
         adapted.save(folder.path(), model::Dtype::F32).unwrap();
-        let merged = model::Model::load(
-            model.device(),
-            folder.path(),
-            &options(F32, Trainable::Nothing),
-        )
-        .unwrap();
-        assert_close(
-            &format!("{name} merged"),
-            &said(&merged, &mut workspace),
-            &said(&adapted, &mut workspace),
-            1e-5,
-        );
+        let merged = model::Model::load(model.device(), folder.path(), &options(F32, Trainable::Nothing)).unwrap();
+        assert_close(&format!("{name} merged"), &said(&merged, &mut workspace), &said(&adapted, &mut workspace), 1e-5);
     }
 }

@@ -17,16 +17,11 @@ pub const PAD: u32 = 259;
 
 /// `tokenizer.json` of a tokenizer that makes one token of each byte (byte-level BPE without merges).
 pub fn byte_tokenizer() -> Value {
-    let vocabulary: serde_json::Map<String, Value> = (0..=255u8)
-        .map(|b| (byte_symbol(b).to_string(), json!(b)))
-        .collect();
+    let vocabulary: serde_json::Map<String, Value> =
+        (0..=255u8).map(|b| (byte_symbol(b).to_string(), json!(b))).collect();
     let special = |id: usize, content: &str| json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true});
     let names = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|pad|>"];
-    let added: Vec<Value> = names
-        .iter()
-        .enumerate()
-        .map(|(i, name)| special(256 + i, name))
-        .collect();
+    let added: Vec<Value> = names.iter().enumerate().map(|(i, name)| special(256 + i, name)).collect();
     let byte_level = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false});
     json!({
         "version": "1.0", "truncation": null, "padding": null, "added_tokens": added, "normalizer": null,
@@ -59,11 +54,7 @@ pub fn tiny_config() -> Value {
 
 /// A tiny model in memory, its weights drawn from `seed`.
 pub fn tiny_model(device: &Device, trainable: Trainable, precision: Precision, seed: u64) -> Model {
-    let options = LoadOptions {
-        precision,
-        trainable,
-        scalar_head: false,
-    };
+    let options = LoadOptions { precision, trainable, scalar_head: false };
     let mut stream = Seed(seed).stream("tiny model", 0);
     Model::random(device, tiny_config(), &options, &mut || stream.normal())
         .unwrap_or_else(|e| panic!("the tiny config is right: {e}"))
@@ -76,18 +67,10 @@ pub fn tiny_model(device: &Device, trainable: Trainable, precision: Precision, s
 pub fn write_tiny_model(folder: &Path, seed: u64) {
     let write = |name: &str, value: &Value| {
         let path = folder.join(name);
-        std::fs::write(&path, format!("{value:#}\n"))
-            .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        std::fs::write(&path, format!("{value:#}\n")).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     };
-    let model = tiny_model(
-        &Device::detect(Some(1)),
-        Trainable::Nothing,
-        Precision::F32,
-        seed,
-    );
-    model
-        .save(folder, Dtype::F32)
-        .unwrap_or_else(|e| panic!("saving a tiny model: {e}"));
+    let model = tiny_model(&Device::detect(Some(1)), Trainable::Nothing, Precision::F32, seed);
+    model.save(folder, Dtype::F32).unwrap_or_else(|e| panic!("saving a tiny model: {e}"));
     write("tokenizer.json", &byte_tokenizer());
     let template = "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}\
                     {% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";

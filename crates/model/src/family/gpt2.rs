@@ -12,25 +12,17 @@ impl Family for Gpt2 {
         &["gpt2"]
     }
     fn architecture(&self, fields: &Fields) -> Result<Architecture, ModelError> {
-        expect_activation(
-            fields,
-            "activation_function",
-            &["gelu_new", "gelu_pytorch_tanh"],
-        )?;
-        for (field, usual) in [
-            ("scale_attn_weights", true),
-            ("scale_attn_by_inverse_layer_idx", false),
-            ("add_cross_attention", false),
-        ] {
+        expect_activation(fields, "activation_function", &["gelu_new", "gelu_pytorch_tanh"])?;
+        for (field, usual) in
+            [("scale_attn_weights", true), ("scale_attn_by_inverse_layer_idx", false), ("add_cross_attention", false)]
+        {
             if fields.flag(field, usual)? != usual {
                 return Err(fields.unsupported(format!("`{field}` = {}", !usual)));
             }
         }
         let (hidden_size, n_heads) = (fields.size("n_embd")?, fields.size("n_head")?);
         if !hidden_size.is_multiple_of(n_heads) {
-            return Err(fields.invalid(format!(
-                "`n_embd` {hidden_size} is not a multiple of `n_head` {n_heads}"
-            )));
+            return Err(fields.invalid(format!("`n_embd` {hidden_size} is not a multiple of `n_head` {n_heads}")));
         }
         Ok(Architecture {
             vocab_size: fields.size("vocab_size")?,

@@ -12,26 +12,14 @@ impl Family for GptNeoX {
         &["gpt_neox"]
     }
     fn architecture(&self, fields: &Fields) -> Result<Architecture, ModelError> {
-        expect_activation(
-            fields,
-            "hidden_act",
-            &["gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh"],
-        )?;
-        let gelu = if fields.text("hidden_act").unwrap_or("gelu") == "gelu" {
-            Gelu::Exact
-        } else {
-            Gelu::Tanh
-        };
+        expect_activation(fields, "hidden_act", &["gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh"])?;
+        let gelu = if fields.text("hidden_act").unwrap_or("gelu") == "gelu" { Gelu::Exact } else { Gelu::Tanh };
         let sizes = CommonSizes::read(fields)?;
         let parameters = fields.object("rope_parameters");
-        let nested = parameters
-            .and_then(|p| p.get("partial_rotary_factor"))
-            .and_then(|v| v.as_f64());
+        let nested = parameters.and_then(|p| p.get("partial_rotary_factor")).and_then(|v| v.as_f64());
         let share = nested.unwrap_or(fields.number("rotary_pct", 0.25)?);
         if !(share > 0.0 && share <= 1.0) {
-            return Err(fields.invalid(format!(
-                "the rotated share of a head is {share}, expected a number in (0, 1]"
-            )));
+            return Err(fields.invalid(format!("the rotated share of a head is {share}, expected a number in (0, 1]")));
         }
         let rotary_dim = (share * sizes.head_dim as f64) as usize;
         let theta = fields.number("rotary_emb_base", 10_000.0)?;

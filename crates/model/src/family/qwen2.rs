@@ -12,10 +12,7 @@ impl Family for Qwen2 {
         &["qwen2"]
     }
     fn architecture(&self, fields: &Fields) -> Result<Architecture, ModelError> {
-        Ok(Architecture {
-            qkv_bias: true,
-            ..llama_like(fields)?
-        })
+        Ok(Architecture { qkv_bias: true, ..llama_like(fields)? })
     }
     fn name(&self, slot: Slot) -> &'static str {
         llama_name(slot)

@@ -13,12 +13,7 @@ impl Family for Qwen3 {
     }
     fn architecture(&self, fields: &Fields) -> Result<Architecture, ModelError> {
         let bias = fields.flag("attention_bias", false)?;
-        Ok(Architecture {
-            qk_norm: true,
-            qkv_bias: bias,
-            output_bias: bias,
-            ..llama_like(fields)?
-        })
+        Ok(Architecture { qk_norm: true, qkv_bias: bias, output_bias: bias, ..llama_like(fields)? })
     }
     fn name(&self, slot: Slot) -> &'static str {
         llama_name(slot)
