@@ -10,6 +10,7 @@
 
 pub mod activation;
 pub mod attention;
+mod cpu;
 pub mod device;
 pub mod elementwise;
 pub mod head;

@@ -5,6 +5,7 @@
 //! (nearest even) and products accumulated in f32. Q8_0 blocks are expanded to bf16 on the way in.
 //! In the packed paths a row of `y` depends only on its row of `x`, never on how many rows there are.
 use crate::Device;
+use crate::cpu::float::{self, Strided};
 
 /// bf16 weights in the layout the bf16 kernels read: panels of 16 outputs, pairs of inputs interleaved (VNNI).
 pub struct PackedBf16 {
@@ -18,11 +19,7 @@ pub struct PackedBf16 {
 impl PackedBf16 {
     /// Room for an `[n_out, n_in]` matrix, zero.
     pub fn zeros(n_out: usize, n_in: usize) -> PackedBf16 {
-        PackedBf16 {
-            n_out,
-            n_in,
-            panels: vec![0; n_out * n_in],
-        }
+        PackedBf16 { n_out, n_in, panels: vec![0; n_out * n_in] }
     }
     /// Rounds (nearest even) and packs rows `first_row..` from row-major f32 `[rows, n_in]`.
     pub fn pack_rows(&mut self, device: &Device, first_row: usize, weight: &[f32]) {
@@ -54,12 +51,7 @@ impl PackedQ8 {
     /// Quantises row-major f32 `[n_out, n_in]` as GGUF's Q8_0 does. `n_in` must be a multiple of 32.
     pub fn quantize(device: &Device, weight: &[f32], n_out: usize, n_in: usize) -> PackedQ8 {
         let _ = (device, weight);
-        PackedQ8 {
-            n_out,
-            n_in,
-            quants: vec![],
-            scales: vec![],
-        }
+        PackedQ8 { n_out, n_in, quants: vec![], scales: vec![] }
     }
     /// Row `row` as f32.
     pub fn read_row(&self, row: usize, out: &mut [f32]) {
@@ -88,6 +80,25 @@ pub enum Matrix<'a> {
     Bf16(&'a PackedBf16),
     /// Packed Q8_0.
     Q8(&'a PackedQ8),
+}
+
+impl Matrix<'_> {
+    /// Outputs.
+    pub fn n_out(&self) -> usize {
+        match self {
+            Matrix::F32 { n_out, .. } => *n_out,
+            Matrix::Bf16(packed) => packed.n_out,
+            Matrix::Q8(packed) => packed.n_out,
+        }
+    }
+    /// Inputs.
+    pub fn n_in(&self) -> usize {
+        match self {
+            Matrix::F32 { n_in, .. } => *n_in,
+            Matrix::Bf16(packed) => packed.n_in,
+            Matrix::Q8(packed) => packed.n_in,
+        }
+    }
 }
 
 /// The arithmetic of a product of two activations (the weight gradient).
@@ -119,10 +130,21 @@ pub fn forward(
     n_rows: usize,
     write: Write,
 ) {
-    let _ = (
-        device, x_TK, x_stride, weight_NK, y_TN, y_stride, n_rows, write,
-    );
-    todo!()
+    let (n_out, n_in) = (weight_NK.n_out(), weight_NK.n_in());
+    check("x", x_TK.len(), n_rows, n_in, x_stride);
+    check("y", y_TN.len(), n_rows, n_out, y_stride);
+    match weight_NK {
+        Matrix::F32 { weight, .. } => float::multiply(
+            device,
+            Strided::rows(x_TK, x_stride),
+            Strided::rows(weight, n_in).transposed(),
+            y_TN,
+            y_stride,
+            (n_rows, n_out, n_in),
+            write,
+        ),
+        Matrix::Bf16(_) | Matrix::Q8(_) => todo!(),
+    }
 }
 
 /// dx `[T, K]` = dy `[T, N]` · W.
@@ -136,10 +158,21 @@ pub fn backward_input(
     n_rows: usize,
     write: Write,
 ) {
-    let _ = (
-        device, dy_TN, dy_stride, weight_NK, dx_TK, dx_stride, n_rows, write,
-    );
-    todo!()
+    let (n_out, n_in) = (weight_NK.n_out(), weight_NK.n_in());
+    check("dy", dy_TN.len(), n_rows, n_out, dy_stride);
+    check("dx", dx_TK.len(), n_rows, n_in, dx_stride);
+    match weight_NK {
+        Matrix::F32 { weight, .. } => float::multiply(
+            device,
+            Strided::rows(dy_TN, dy_stride),
+            Strided::rows(weight, n_in),
+            dx_TK,
+            dx_stride,
+            (n_rows, n_in, n_out),
+            write,
+        ),
+        Matrix::Bf16(_) | Matrix::Q8(_) => todo!(),
+    }
 }
 
 /// dW `[N, K]` = dyᵀ · x, in f32 memory. Rows of dy and x are `dy_stride` and `x_stride` apart.
@@ -156,8 +189,28 @@ pub fn backward_weight(
     precision: Precision,
     write: Write,
 ) {
-    let _ = (
-        device, dy_TN, dy_stride, x_TK, x_stride, dw_NK, n_out, n_in, n_rows, precision, write,
+    check("dy", dy_TN.len(), n_rows, n_out, dy_stride);
+    check("x", x_TK.len(), n_rows, n_in, x_stride);
+    check("dW", dw_NK.len(), n_out, n_in, n_in);
+    match precision {
+        Precision::F32 => float::multiply(
+            device,
+            Strided::rows(dy_TN, dy_stride).transposed(),
+            Strided::rows(x_TK, x_stride),
+            dw_NK,
+            n_in,
+            (n_out, n_in, n_rows),
+            write,
+        ),
+        Precision::Bf16 => todo!(),
+    }
+}
+
+/// Panics unless `rows` rows of `width` elements, `stride` apart, fit in `length` elements.
+fn check(name: &str, length: usize, rows: usize, width: usize, stride: usize) {
+    let needed = if rows == 0 { 0 } else { (rows - 1) * stride + width };
+    assert!(
+        length >= needed && (stride >= width || rows <= 1),
+        "{name}: {rows} rows of {width}, {stride} apart, in {length} elements"
     );
-    todo!()
 }
