@@ -1,1 +1,14 @@
-//! The run directory: config, lineage, metrics, checkpoints.
+//! The run directory, the interface between stages: config, lineage, metrics, checkpoints.
+//!
+//! Knows one directory, the clock and the git revision; does not know what a stage does.
+
+pub mod config;
+pub mod folder;
+pub mod lineage;
+pub mod metrics;
+pub mod report;
+pub mod tensorboard;
+
+pub use config::{ConfigError, Layers, Origin, PretrainConfig, Resolved, SftConfig, StageConfig};
+pub use folder::{Checkpoint, RunError, RunFolder};
+pub use lineage::{Lineage, SourceNote};

@@ -1,0 +1,1 @@
+//! `report.html` of a training run: one self-contained page.
