@@ -22,10 +22,7 @@ enum Outcome {
 /// Runs the steps named (all when none is), and fails when one did.
 pub fn run(root: &Path, only: &[String]) -> ExitCode {
     let steps = steps();
-    if let Some(unknown) = only
-        .iter()
-        .find(|name| !steps.iter().any(|step| step.name == name.as_str()))
-    {
+    if let Some(unknown) = only.iter().find(|name| !steps.iter().any(|step| step.name == name.as_str())) {
         let known: Vec<&str> = steps.iter().map(|step| step.name).collect();
         eprintln!("no step `{unknown}`; the steps are {}", known.join(", "));
         return ExitCode::from(2);
@@ -41,15 +38,7 @@ pub fn run(root: &Path, only: &[String]) -> ExitCode {
 /// `cargo xtask docs`: the reference of commands, written from their help.
 pub fn write_docs(root: &Path) -> ExitCode {
     let status = cargo(root)
-        .args([
-            "test",
-            "--release",
-            "-p",
-            "cli",
-            "--bin",
-            "helpmate",
-            "reference",
-        ])
+        .args(["test", "--release", "-p", "cli", "--bin", "helpmate", "reference"])
         .env("HELPMATE_WRITE_DOCS", "1")
         .status();
     match status {
@@ -60,73 +49,27 @@ pub fn write_docs(root: &Path) -> ExitCode {
 
 fn steps() -> Vec<Step> {
     let tests = if available("nextest", &["--version"]) {
-        vec![
-            "nextest",
-            "run",
-            "--release",
-            "--workspace",
-            "--no-fail-fast",
-        ]
+        vec!["nextest", "run", "--release", "--workspace", "--no-fail-fast"]
     } else {
-        vec![
-            "test",
-            "--release",
-            "--workspace",
-            "--no-fail-fast",
-            "--bins",
-            "--lib",
-            "--tests",
-        ]
+        vec!["test", "--release", "--workspace", "--no-fail-fast", "--bins", "--lib", "--tests"]
     };
-    let step = |name, arguments, environment| Step {
-        name,
-        arguments,
-        environment,
-    };
+    let step = |name, arguments, environment| Step { name, arguments, environment };
     vec![
-        step(
-            "tidy",
-            vec!["run", "--quiet", "--release", "-p", "xtask", "--", "tidy"],
-            None,
-        ),
+        step("tidy", vec!["run", "--quiet", "--release", "-p", "xtask", "--", "tidy"], None),
         step("fmt", vec!["fmt", "--all", "--check"], None),
         step(
             "clippy",
-            vec![
-                "clippy",
-                "--release",
-                "--workspace",
-                "--all-targets",
-                "--quiet",
-                "--",
-                "-D",
-                "warnings",
-            ],
+            vec!["clippy", "--release", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"],
             None,
         ),
         step("test", tests, None),
-        step(
-            "doctest",
-            vec!["test", "--release", "--workspace", "--doc", "--quiet"],
-            None,
-        ),
+        step("doctest", vec!["test", "--release", "--workspace", "--doc", "--quiet"], None),
         step(
             "doc",
-            vec![
-                "doc",
-                "--release",
-                "--workspace",
-                "--no-deps",
-                "--document-private-items",
-                "--quiet",
-            ],
+            vec!["doc", "--release", "--workspace", "--no-deps", "--document-private-items", "--quiet"],
             Some(("RUSTDOCFLAGS", "-D warnings")),
         ),
-        step(
-            "deny",
-            vec!["deny", "--offline", "check", "bans", "licenses", "sources"],
-            None,
-        ),
+        step("deny", vec!["deny", "--offline", "check", "bans", "licenses", "sources"], None),
     ]
 }
 
@@ -143,11 +86,7 @@ fn perform(root: &Path, step: &Step) -> Outcome {
         command.env(name, value);
     }
     let passed = command.status().is_ok_and(|status| status.success());
-    if passed {
-        Outcome::Passed(began.elapsed())
-    } else {
-        Outcome::Failed(began.elapsed())
-    }
+    if passed { Outcome::Passed(began.elapsed()) } else { Outcome::Failed(began.elapsed()) }
 }
 
 /// The Rust components a minimal toolchain lacks are installed; cargo-deny is used only where it already is.
@@ -165,14 +104,10 @@ fn install_if_missing(step: &str) -> Result<(), String> {
         return Ok(());
     }
     println!("installing {component} with rustup");
-    let status = Command::new("rustup")
-        .args(["component", "add", component])
-        .status();
+    let status = Command::new("rustup").args(["component", "add", component]).status();
     match status {
         Ok(status) if status.success() => Ok(()),
-        _ => Err(format!(
-            "{component} is missing and `rustup component add {component}` failed"
-        )),
+        _ => Err(format!("{component} is missing and `rustup component add {component}` failed")),
     }
 }
 
@@ -191,11 +126,7 @@ fn summarise(outcomes: &[(&str, Outcome)]) -> ExitCode {
             Outcome::Skipped(reason) => println!("{name:<10} {:<8} {reason}", "SKIPPED"),
         }
     }
-    if failed {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    }
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 fn available(subcommand: &str, arguments: &[&str]) -> bool {

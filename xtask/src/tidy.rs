@@ -28,10 +28,7 @@ pub struct SourceFile {
 /// Applies every rule to the checkout at `root`.
 pub fn check(root: &Path) -> Findings {
     let files = rust_files(root);
-    let mut findings = Findings {
-        n_files: files.len(),
-        ..Findings::default()
-    };
+    let mut findings = Findings { n_files: files.len(), ..Findings::default() };
     findings.violations.extend(order::check(root));
     findings.violations.extend(registry::check(&files));
     sources::check(&files, &mut findings);
@@ -48,11 +45,7 @@ fn rust_files(root: &Path) -> Vec<SourceFile> {
         .into_iter()
         .filter_map(|path| {
             let text = std::fs::read_to_string(&path).ok()?;
-            let path = path
-                .strip_prefix(root)
-                .ok()?
-                .to_string_lossy()
-                .replace('\\', "/");
+            let path = path.strip_prefix(root).ok()?.to_string_lossy().replace('\\', "/");
             Some(SourceFile { path, text })
         })
         .collect()
@@ -80,11 +73,7 @@ mod tests {
     #[test]
     fn this_checkout_is_tidy() {
         let findings = check(&crate::repository_root());
-        assert!(
-            findings.n_files > 20,
-            "only {} files found",
-            findings.n_files
-        );
+        assert!(findings.n_files > 20, "only {} files found", findings.n_files);
         assert!(findings.violations.is_empty(), "{:#?}", findings.violations);
     }
 }

@@ -50,22 +50,18 @@ pub fn check(root: &Path) -> Vec<String> {
 fn check_manifest(name: &str, manifest: &Manifest, violations: &mut Vec<String>) {
     let path = &manifest.path;
     let Some(rank) = rank_of(name) else {
-        violations.push(format!(
-            "{path}: `{name}` has no rank; give it a line in xtask/src/tidy/order.rs"
-        ));
+        violations.push(format!("{path}: `{name}` has no rank; give it a line in xtask/src/tidy/order.rs"));
         return;
     };
     if !manifest.has_workspace_lints {
-        violations.push(format!(
-            "{path}: `[lints]` with `workspace = true` is missing"
-        ));
+        violations.push(format!("{path}: `[lints]` with `workspace = true` is missing"));
     }
     for dependency in &manifest.dependencies {
         match (rank, rank_of(dependency)) {
             (_, None) => {}
-            (_, Some(None)) => violations.push(format!(
-                "{path}: `{dependency}` is for tests; it belongs under [dev-dependencies]"
-            )),
+            (_, Some(None)) => {
+                violations.push(format!("{path}: `{dependency}` is for tests; it belongs under [dev-dependencies]"))
+            }
             (None, Some(Some(_))) => {}
             (Some(own), Some(Some(other))) if other < own => {}
             (Some(own), Some(Some(other))) => violations.push(format!(
@@ -76,30 +72,19 @@ fn check_manifest(name: &str, manifest: &Manifest, violations: &mut Vec<String>)
 }
 
 fn rank_of(name: &str) -> Option<Option<u32>> {
-    RANKS
-        .iter()
-        .find(|(crate_name, _)| *crate_name == name)
-        .map(|(_, rank)| *rank)
+    RANKS.iter().find(|(crate_name, _)| *crate_name == name).map(|(_, rank)| *rank)
 }
 
 /// Enough of TOML for our own manifests: tables, and keys up to `.` or `=`.
 fn parse(path: String, text: &str) -> Manifest {
-    let mut manifest = Manifest {
-        path,
-        dependencies: Vec::new(),
-        has_workspace_lints: false,
-    };
+    let mut manifest = Manifest { path, dependencies: Vec::new(), has_workspace_lints: false };
     let mut table = String::new();
     for line in text.lines().map(str::trim) {
         if let Some(header) = line.strip_prefix('[') {
             table = header.trim_end_matches(']').to_string();
             continue;
         }
-        let key = line
-            .split(['.', '=', ' '])
-            .next()
-            .unwrap_or_default()
-            .trim_matches('"');
+        let key = line.split(['.', '=', ' ']).next().unwrap_or_default().trim_matches('"');
         let ordinary = table == "dependencies"
             || table == "build-dependencies"
             || (table.starts_with("target.") && table.ends_with(".dependencies"));
@@ -119,11 +104,7 @@ mod tests {
 
     fn check_text(name: &str, text: &str) -> Vec<String> {
         let mut violations = Vec::new();
-        check_manifest(
-            name,
-            &parse(format!("crates/{name}/Cargo.toml"), text),
-            &mut violations,
-        );
+        check_manifest(name, &parse(format!("crates/{name}/Cargo.toml"), text), &mut violations);
         violations
     }
 
@@ -134,26 +115,14 @@ mod tests {
             "[lints]\nworkspace = true\n[dependencies]\ntrain.workspace = true\nrecord = { path = \"\" }\nserde.workspace = true\n",
         );
         assert_eq!(found.len(), 2, "{found:?}");
-        assert!(
-            found[0].contains("`model` (rank 1) depends on `train` (rank 4)"),
-            "{found:?}"
-        );
+        assert!(found[0].contains("`model` (rank 1) depends on `train` (rank 4)"), "{found:?}");
         assert!(found[1].contains("`record` (rank 1)"), "{found:?}");
     }
 
     #[test]
     fn development_dependencies_are_free_but_testkit_is_only_there() {
-        assert!(
-            check_text(
-                "stdx",
-                "[dev-dependencies]\ntrain.workspace = true\n[lints]\nworkspace = true"
-            )
-            .is_empty()
-        );
-        let found = check_text(
-            "train",
-            "[dependencies]\ntestkit.workspace = true\n[lints]\nworkspace = true",
-        );
+        assert!(check_text("stdx", "[dev-dependencies]\ntrain.workspace = true\n[lints]\nworkspace = true").is_empty());
+        let found = check_text("train", "[dependencies]\ntestkit.workspace = true\n[lints]\nworkspace = true");
         assert!(found[0].contains("[dev-dependencies]"), "{found:?}");
     }
 

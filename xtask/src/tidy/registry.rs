@@ -6,44 +6,21 @@ use std::collections::BTreeMap;
 
 /// A folder whose every file must be named in a list: (folder, file with the list, the list's name).
 const REGISTRIES: &[(&str, &str, &str)] = &[
-    (
-        "crates/model/src/family/",
-        "crates/model/src/family.rs",
-        "FAMILIES",
-    ),
-    (
-        "crates/corpus/src/format/",
-        "crates/corpus/src/format.rs",
-        "FORMATS",
-    ),
-    (
-        "crates/cli/src/command/",
-        "crates/cli/src/command.rs",
-        "enum Command",
-    ),
+    ("crates/model/src/family/", "crates/model/src/family.rs", "FAMILIES"),
+    ("crates/corpus/src/format/", "crates/corpus/src/format.rs", "FORMATS"),
+    ("crates/cli/src/command/", "crates/cli/src/command.rs", "enum Command"),
 ];
 
 /// Every file that nothing declares, and every registry file that its list does not name.
 pub fn check(files: &[SourceFile]) -> Vec<String> {
-    let texts: BTreeMap<&str, &str> = files
-        .iter()
-        .map(|file| (file.path.as_str(), file.text.as_str()))
-        .collect();
-    let mut violations: Vec<String> = files
-        .iter()
-        .filter_map(|file| undeclared(&file.path, &texts))
-        .collect();
+    let texts: BTreeMap<&str, &str> = files.iter().map(|file| (file.path.as_str(), file.text.as_str())).collect();
+    let mut violations: Vec<String> = files.iter().filter_map(|file| undeclared(&file.path, &texts)).collect();
     for (folder, list_file, list) in REGISTRIES {
         let Some(registered) = texts.get(list_file).and_then(|text| body_of(text, list)) else {
-            violations.push(format!(
-                "{list_file}: the list `{list}` of {folder} is missing"
-            ));
+            violations.push(format!("{list_file}: the list `{list}` of {folder} is missing"));
             continue;
         };
-        for name in files
-            .iter()
-            .filter_map(|file| module_in(folder, &file.path))
-        {
+        for name in files.iter().filter_map(|file| module_in(folder, &file.path)) {
             if !contains_word(registered, name) {
                 violations.push(format!("{folder}{name}.rs: not in `{list}` of {list_file}"));
             }
@@ -81,11 +58,7 @@ fn undeclared(path: &str, texts: &BTreeMap<&str, &str>) -> Option<String> {
 fn body_of<'a>(text: &'a str, list: &str) -> Option<&'a str> {
     let start = text.find(list)?;
     let rest = &text[start..];
-    let end = ["\n}", "\n];", "];\n"]
-        .iter()
-        .filter_map(|close| rest.find(close))
-        .min()
-        .unwrap_or(rest.len());
+    let end = ["\n}", "\n];", "];\n"].iter().filter_map(|close| rest.find(close)).min().unwrap_or(rest.len());
     Some(&rest[..end])
 }
 
@@ -103,13 +76,7 @@ mod tests {
     use super::*;
 
     fn files(entries: &[(&str, &str)]) -> Vec<SourceFile> {
-        entries
-            .iter()
-            .map(|(path, text)| SourceFile {
-                path: (*path).to_string(),
-                text: (*text).to_string(),
-            })
-            .collect()
+        entries.iter().map(|(path, text)| SourceFile { path: (*path).to_string(), text: (*text).to_string() }).collect()
     }
 
     #[test]
@@ -119,18 +86,8 @@ mod tests {
             ("crates/stdx/src/seed.rs", ""),
             ("crates/stdx/src/lost.rs", ""),
         ]));
-        assert!(
-            found
-                .iter()
-                .any(|line| line.starts_with("crates/stdx/src/lost.rs")),
-            "{found:?}"
-        );
-        assert!(
-            !found
-                .iter()
-                .any(|line| line.starts_with("crates/stdx/src/seed.rs")),
-            "{found:?}"
-        );
+        assert!(found.iter().any(|line| line.starts_with("crates/stdx/src/lost.rs")), "{found:?}");
+        assert!(!found.iter().any(|line| line.starts_with("crates/stdx/src/seed.rs")), "{found:?}");
     }
 
     #[test]
@@ -144,15 +101,7 @@ mod tests {
             ("crates/model/src/family/llama.rs", ""),
             ("crates/model/src/family/gpt2.rs", ""),
         ]));
-        assert!(
-            found
-                .iter()
-                .any(|line| line.starts_with("crates/model/src/family/gpt2.rs: not in")),
-            "{found:?}"
-        );
-        assert!(
-            !found.iter().any(|line| line.contains("llama.rs")),
-            "{found:?}"
-        );
+        assert!(found.iter().any(|line| line.starts_with("crates/model/src/family/gpt2.rs: not in")), "{found:?}");
+        assert!(!found.iter().any(|line| line.contains("llama.rs")), "{found:?}");
     }
 }
