@@ -15,9 +15,13 @@ pub mod device;
 pub mod elementwise;
 pub mod head;
 pub mod linear;
+mod noise;
 pub mod norm;
 pub mod optimizer;
 pub mod pool;
 pub mod rotary;
+#[cfg(test)]
+mod twin;
+mod vector;
 
 pub use device::{Device, DeviceError, Isa};
