@@ -129,18 +129,12 @@ impl AddedTokens {
         found
     }
 
-    fn longest_at(
-        &self,
-        piece: &NormalizedString,
-        position: usize,
-        permission: Permission,
-    ) -> Option<&Pattern> {
+    fn longest_at(&self, piece: &NormalizedString, position: usize, permission: Permission) -> Option<&Pattern> {
         // A pattern's first byte begins a character, so a match never splits one.
         let rest = &piece.get().as_bytes()[position..];
         self.by_first[rest[0] as usize].iter().find(|pattern| {
             rest.starts_with(pattern.text.as_bytes())
-                && (!pattern.token.special
-                    || allowed(piece, position, position + pattern.text.len(), permission))
+                && (!pattern.token.special || allowed(piece, position, position + pattern.text.len(), permission))
         })
     }
 }
@@ -149,16 +143,13 @@ fn allowed(piece: &NormalizedString, start: usize, end: usize, permission: Permi
     if permission == Permission::Everywhere {
         return true;
     }
-    piece
-        .slice(Span::Normalized(start..end))
-        .is_some_and(|slice| {
-            let (start, end) = slice.offsets_original();
-            permission.allows(start, end)
-        })
+    piece.slice(Span::Normalized(start..end)).is_some_and(|slice| {
+        let (start, end) = slice.offsets_original();
+        permission.allows(start, end)
+    })
 }
 
 fn stands_alone(text: &str, start: usize, end: usize) -> bool {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    !text[..start].chars().next_back().is_some_and(is_word)
-        && !text[end..].chars().next().is_some_and(is_word)
+    !text[..start].chars().next_back().is_some_and(is_word) && !text[end..].chars().next().is_some_and(is_word)
 }

@@ -22,16 +22,10 @@ pub fn train_bpe(
 ) -> Result<Tokenizer, RenderError> {
     let smallest = specials.len() + 256;
     if vocab_size < smallest {
-        return Err(RenderError::VocabularySize {
-            found: vocab_size,
-            smallest,
-        });
+        return Err(RenderError::VocabularySize { found: vocab_size, smallest });
     }
     train(texts, vocab_size, specials)
-        .map_err(|error| RenderError::Tokenizer {
-            file: "training".to_string(),
-            reason: error.to_string(),
-        })
+        .map_err(|error| RenderError::Tokenizer { file: "training".to_string(), reason: error.to_string() })
         .and_then(|json| Tokenizer::from_json(json.as_bytes()))
 }
 
@@ -55,10 +49,7 @@ fn train(
         "model": {"type": "BPE", "vocab": {}, "merges": []},
     });
     let mut library: tokenizers::Tokenizer = untrained.to_string().parse()?;
-    let special_tokens = specials
-        .iter()
-        .map(|name| AddedToken::from(name.as_str(), true))
-        .collect();
+    let special_tokens = specials.iter().map(|name| AddedToken::from(name.as_str(), true)).collect();
     let trainer = BpeTrainer::builder()
         .vocab_size(vocab_size)
         .min_frequency(2)

@@ -83,11 +83,7 @@ pub(crate) fn trace_prompt(
             std::iter::once(0..text.len()).collect()
         }
     };
-    Ok(Traced {
-        text,
-        template: template_ranges,
-        turns: Vec::new(),
-    })
+    Ok(Traced { text, template: template_ranges, turns: Vec::new() })
 }
 
 fn template_places(pieces: &[Piece], places: &[Range<usize>]) -> Vec<Range<usize>> {
@@ -119,22 +115,11 @@ fn marked_pieces<T>(
     then(&cut_at_marks(&rendering, messages.len())?)
 }
 
-fn with_marks<'m>(
-    messages: &[TemplateMessage<'m>],
-    marks: &'m [String],
-) -> Vec<TemplateMessage<'m>> {
-    messages
-        .iter()
-        .zip(marks)
-        .map(|(&(role, _), mark)| (role, mark.as_str()))
-        .collect()
+fn with_marks<'m>(messages: &[TemplateMessage<'m>], marks: &'m [String]) -> Vec<TemplateMessage<'m>> {
+    messages.iter().zip(marks).map(|(&(role, _), mark)| (role, mark.as_str())).collect()
 }
 
-fn trace_by_marks(
-    template: &ChatTemplate,
-    messages: &[TemplateMessage],
-    text: &str,
-) -> Option<Traced> {
+fn trace_by_marks(template: &ChatTemplate, messages: &[TemplateMessage], text: &str) -> Option<Traced> {
     marked_pieces(template, messages, false, |pieces| {
         let places = align(text, pieces, messages)?;
         Some(Traced {
@@ -184,11 +169,7 @@ fn turns_of(
 /// How many bytes before the content are not in the generation prompt, so that the model itself
 /// has to say them: a blank, or an empty `<think>` block. Only where the template has a
 /// generation prompt at all.
-fn said_by_the_assistant(
-    template: &ChatTemplate,
-    messages_before: &[TemplateMessage],
-    before_content: &str,
-) -> usize {
+fn said_by_the_assistant(template: &ChatTemplate, messages_before: &[TemplateMessage], before_content: &str) -> usize {
     let marks: Vec<String> = (0..messages_before.len()).map(mark).collect();
     let marked_before = with_marks(messages_before, &marks);
     let Ok(prompt) = template.render(&marked_before, true) else {
@@ -244,10 +225,7 @@ fn align(text: &str, pieces: &[Piece], messages: &[TemplateMessage]) -> Option<V
             Piece::Template(own) => rest.starts_with(own).then_some(own.len())?,
             Piece::Content(message_idx) => {
                 let next = pieces.get(piece_idx + 1).copied();
-                stripped_forms(messages[message_idx].1)
-                    .into_iter()
-                    .find(|form| fits(rest, form, next))?
-                    .len()
+                stripped_forms(messages[message_idx].1).into_iter().find(|form| fits(rest, form, next))?.len()
             }
         };
         places.push(position..position + length);
@@ -291,29 +269,15 @@ fn trace_by_prefixes(
         if !text.starts_with(&prompt) || turns.last().is_some_and(|last| last.start > start) {
             let reason = "the template renders the turns before this one differently once it is \
                           there, so that its tokens can't be told apart";
-            return Err(untraceable(
-                template,
-                messages,
-                message_idx,
-                reason.to_string(),
-            ));
+            return Err(untraceable(template, messages, message_idx, reason.to_string()));
         }
         if let Some(last) = turns.last_mut() {
             last.limit = start;
         }
-        turns.push(Turn {
-            message_idx,
-            start,
-            content_end: None,
-            limit: text.len(),
-        });
+        turns.push(Turn { message_idx, start, content_end: None, limit: text.len() });
     }
     let whole = 0..text.len();
-    Ok(Traced {
-        text,
-        template: vec![whole],
-        turns,
-    })
+    Ok(Traced { text, template: vec![whole], turns })
 }
 
 /// Refuses contents with special tokens in them, where contents can't be told from template.
@@ -351,8 +315,5 @@ fn untraceable(
 fn assistant_turns<'a, 'm>(
     messages: &'m [TemplateMessage<'a>],
 ) -> impl Iterator<Item = (usize, &'m TemplateMessage<'a>)> {
-    messages
-        .iter()
-        .enumerate()
-        .filter(|(_, (role, _))| *role == "assistant")
+    messages.iter().enumerate().filter(|(_, (role, _))| *role == "assistant")
 }

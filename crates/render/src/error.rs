@@ -96,9 +96,7 @@ pub enum RenderError {
     )]
     NoEndToken,
     /// A vocabulary to be trained is too small.
-    #[error(
-        "vocabulary size: expected at least {smallest} (256 bytes and the special tokens), found {found}"
-    )]
+    #[error("vocabulary size: expected at least {smallest} (256 bytes and the special tokens), found {found}")]
     VocabularySize {
         /// What was asked for.
         found: usize,

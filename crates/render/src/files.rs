@@ -34,10 +34,8 @@ impl TokenizerFiles {
     /// As said, and if there is no tokenizer.json.
     pub fn read(folder: &Path) -> Result<Self, RenderError> {
         let tokenizer_path = folder.join("tokenizer.json");
-        let tokenizer = std::fs::read(&tokenizer_path).map_err(|source| RenderError::Read {
-            path: tokenizer_path,
-            source,
-        })?;
+        let tokenizer =
+            std::fs::read(&tokenizer_path).map_err(|source| RenderError::Read { path: tokenizer_path, source })?;
         let chat_template = read_if_there(&folder.join("chat_template.jinja"))?
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         Ok(TokenizerFiles {
@@ -79,21 +77,12 @@ impl TokenizerFiles {
     /// Every id that generation_config.json and config.json call an EOS.
     pub(crate) fn eos_ids(&self) -> Vec<u32> {
         let sides = [&self.generation_config, &self.config];
-        sides
-            .into_iter()
-            .flatten()
-            .flat_map(|side| ids_in(side.get("eos_token_id")))
-            .collect()
+        sides.into_iter().flatten().flat_map(|side| ids_in(side.get("eos_token_id"))).collect()
     }
 
     fn ids(&self, field: &str) -> Vec<u32> {
         let sides = [&self.config, &self.generation_config];
-        sides
-            .into_iter()
-            .flatten()
-            .map(|side| ids_in(side.get(field)))
-            .find(|ids| !ids.is_empty())
-            .unwrap_or_default()
+        sides.into_iter().flatten().map(|side| ids_in(side.get(field))).find(|ids| !ids.is_empty()).unwrap_or_default()
     }
 
     /// The folder's chat template: its name, if it has one, and its source. The file is what
@@ -162,13 +151,7 @@ fn ids_in(value: Option<&Value>) -> Vec<u32> {
 }
 
 fn usual_eos(tokenizer: &Tokenizer) -> Option<String> {
-    const NAMES: [&str; 5] = [
-        "<|endoftext|>",
-        "</s>",
-        "<eos>",
-        "<|end_of_text|>",
-        "<|im_end|>",
-    ];
+    const NAMES: [&str; 5] = ["<|endoftext|>", "</s>", "<eos>", "<|end_of_text|>", "<|im_end|>"];
     let is_there = |name: &&str| {
         let id = tokenizer.token_id(name);
         id.is_some_and(|id| tokenizer.is_special(id))
@@ -180,10 +163,7 @@ fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, RenderError> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(RenderError::Read {
-            path: path.to_path_buf(),
-            source,
-        }),
+        Err(source) => Err(RenderError::Read { path: path.to_path_buf(), source }),
     }
 }
 

@@ -22,6 +22,4 @@ pub use renderer::{Branch, LossOn, Rendered, Renderer, Tree};
 pub use stream::StreamDecoder;
 pub use template::{ChatTemplate, Date, SpecialNames, TemplateMessage, TemplateOrigin};
 pub use tokenizer::{Encoding, Specials, Tokenizer};
-pub use vocabulary::{
-    GgufTokenizer, GgufVocabulary, TokenKind, tokenizer_from_gguf, vocabulary_to_gguf,
-};
+pub use vocabulary::{GgufTokenizer, GgufVocabulary, TokenKind, tokenizer_from_gguf, vocabulary_to_gguf};

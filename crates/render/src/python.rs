@@ -26,14 +26,7 @@ pub struct Date {
 impl Default for Date {
     /// 26 July 2024, the day that Llama 3's templates write when they are told none.
     fn default() -> Self {
-        Date {
-            year: 2024,
-            month: 7,
-            day: 26,
-            hour: 0,
-            minute: 0,
-            second: 0,
-        }
+        Date { year: 2024, month: 7, day: 26, hour: 0, minute: 0, second: 0 }
     }
 }
 
@@ -51,15 +44,7 @@ const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
-const DAYS: [&str; 7] = [
-    "Sunday",
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-];
+const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 impl Date {
     /// The date in Python's `strftime` language (the directives that don't depend on a locale or
@@ -128,13 +113,10 @@ impl Date {
 /// Gives an environment Python's string methods and the functions that templates call.
 pub(crate) fn install(environment: &mut Environment<'static>, date: Date) {
     environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-    environment.add_function(
-        "raise_exception",
-        |message: String| -> Result<Value, Error> {
-            let error = Error::new(ErrorKind::InvalidOperation, message.clone());
-            Err(error.with_source(Raised(message)))
-        },
-    );
+    environment.add_function("raise_exception", |message: String| -> Result<Value, Error> {
+        let error = Error::new(ErrorKind::InvalidOperation, message.clone());
+        Err(error.with_source(Raised(message)))
+    });
     environment.add_function("strftime_now", move |format: &str| date.format(format));
     environment.add_filter("tojson", to_json);
 }
@@ -196,8 +178,7 @@ fn to_json(value: &Value, indent: Option<Value>, kwargs: Kwargs) -> Result<Value
     let _: Option<Value> = kwargs.get("separators")?;
     kwargs.assert_all_used()?;
     let indent = indent.and_then(|value| value.as_usize()).map(|n| n.min(16));
-    let failed =
-        |reason: String| Error::new(ErrorKind::InvalidOperation, format!("tojson: {reason}"));
+    let failed = |reason: String| Error::new(ErrorKind::InvalidOperation, format!("tojson: {reason}"));
     let mut bytes = Vec::new();
     let written = match indent {
         Some(width) => {
@@ -219,26 +200,15 @@ fn write_json(value: &Value, to: &mut Vec<u8>, style: impl Formatter) -> serde_j
 struct Spaced;
 
 impl Formatter for Spaced {
-    fn begin_array_value<W: ?Sized + std::io::Write>(
-        &mut self,
-        writer: &mut W,
-        first: bool,
-    ) -> std::io::Result<()> {
+    fn begin_array_value<W: ?Sized + std::io::Write>(&mut self, writer: &mut W, first: bool) -> std::io::Result<()> {
         writer.write_all(if first { b"" } else { b", " })
     }
 
-    fn begin_object_key<W: ?Sized + std::io::Write>(
-        &mut self,
-        writer: &mut W,
-        first: bool,
-    ) -> std::io::Result<()> {
+    fn begin_object_key<W: ?Sized + std::io::Write>(&mut self, writer: &mut W, first: bool) -> std::io::Result<()> {
         writer.write_all(if first { b"" } else { b", " })
     }
 
-    fn begin_object_value<W: ?Sized + std::io::Write>(
-        &mut self,
-        writer: &mut W,
-    ) -> std::io::Result<()> {
+    fn begin_object_value<W: ?Sized + std::io::Write>(&mut self, writer: &mut W) -> std::io::Result<()> {
         writer.write_all(b": ")
     }
 }

@@ -96,10 +96,8 @@ impl Renderer {
         let chosen = match chat_template {
             None => None,
             Some(path) => {
-                let source = std::fs::read_to_string(path).map_err(|source| RenderError::Read {
-                    path: path.to_path_buf(),
-                    source,
-                })?;
+                let source = std::fs::read_to_string(path)
+                    .map_err(|source| RenderError::Read { path: path.to_path_buf(), source })?;
                 Some((path.to_path_buf(), source))
             }
         };
@@ -122,10 +120,9 @@ impl Renderer {
         date: Date,
     ) -> Result<Self, RenderError> {
         let tokenizer = Tokenizer::from_json(&files.tokenizer).map_err(|error| match error {
-            RenderError::Tokenizer { reason, .. } => RenderError::Tokenizer {
-                file: format!("{}/tokenizer.json", files.folder),
-                reason,
-            },
+            RenderError::Tokenizer { reason, .. } => {
+                RenderError::Tokenizer { file: format!("{}/tokenizer.json", files.folder), reason }
+            }
             other => other,
         })?;
         let names = files.special_names(&tokenizer);
@@ -184,21 +181,15 @@ impl Renderer {
     /// # Errors
     /// No EOS is known, there is no turn to train on, the template fails or can't be traced, or
     /// the tokenizer refuses the text.
-    pub fn demonstration(
-        &self,
-        demonstration: &Demonstration,
-        loss_on: LossOn,
-    ) -> Result<Rendered, RenderError> {
+    pub fn demonstration(&self, demonstration: &Demonstration, loss_on: LossOn) -> Result<Rendered, RenderError> {
         let mut rendered = match demonstration {
-            Demonstration::Completion { prompt, completion } => {
-                self.completion(prompt, completion)?
-            }
+            Demonstration::Completion { prompt, completion } => self.completion(prompt, completion)?,
             Demonstration::Conversation { messages } => {
                 let cleaned: Vec<TemplateMessage> = messages
                     .iter()
                     .map(|message| match message.role {
-                        Role::Assistant => (role_name(message.role), cleaned(&message.content)),
-                        _ => (role_name(message.role), message.content.as_str()),
+                        Role::Assistant => (message.role.as_str(), cleaned(&message.content)),
+                        _ => (message.role.as_str(), message.content.as_str()),
                     })
                     .collect();
                 self.conversation(&cleaned, 0, loss_on)?
@@ -277,17 +268,9 @@ impl Renderer {
     ///
     /// # Errors
     /// The decoder refuses the tokens.
-    pub fn completion_text(
-        &self,
-        prompt_ids: &[u32],
-        generated_ids: &[u32],
-    ) -> Result<String, RenderError> {
-        let end = generated_ids
-            .iter()
-            .position(|id| self.end_ids.contains(id))
-            .unwrap_or(generated_ids.len());
-        self.tokenizer
-            .decode_after(prompt_ids, &generated_ids[..end])
+    pub fn completion_text(&self, prompt_ids: &[u32], generated_ids: &[u32]) -> Result<String, RenderError> {
+        let end = generated_ids.iter().position(|id| self.end_ids.contains(id)).unwrap_or(generated_ids.len());
+        self.tokenizer.decode_after(prompt_ids, &generated_ids[..end])
     }
 
     /// The texts of the trained runs of a sequence, without the tokens that end them: what
@@ -299,10 +282,7 @@ impl Renderer {
         let mut texts = Vec::new();
         let mut position = 0;
         while position < rendered.mask.len() {
-            let run = rendered.mask[position..]
-                .iter()
-                .take_while(|&&trained| trained)
-                .count();
+            let run = rendered.mask[position..].iter().take_while(|&&trained| trained).count();
             if run > 0 {
                 let (before, from) = rendered.token_ids.split_at(position);
                 texts.push(self.completion_text(before, &from[..run])?);
@@ -317,12 +297,8 @@ impl Renderer {
     /// that completes it has the whole character.
     pub fn show(&self, rendered: &Rendered) -> Vec<(String, bool)> {
         let mut stream = self.tokenizer.stream_with_specials(&[]);
-        let mut pieces: Vec<(String, bool)> = rendered
-            .token_ids
-            .iter()
-            .zip(&rendered.mask)
-            .map(|(&id, &trained)| (stream.push(id), trained))
-            .collect();
+        let mut pieces: Vec<(String, bool)> =
+            rendered.token_ids.iter().zip(&rendered.mask).map(|(&id, &trained)| (stream.push(id), trained)).collect();
         if let Some(last) = pieces.last_mut() {
             last.0.push_str(&stream.finish());
         }
@@ -377,9 +353,7 @@ impl Renderer {
             Some(Value::Object(config)) => config.clone(),
             _ => serde_json::Map::new(),
         };
-        config
-            .entry("tokenizer_class")
-            .or_insert(json!("PreTrainedTokenizerFast"));
+        config.entry("tokenizer_class").or_insert(json!("PreTrainedTokenizerFast"));
         let names = [
             ("bos_token", &self.names.bos),
             ("eos_token", &self.names.eos),
@@ -397,14 +371,8 @@ impl Renderer {
 
     /// Plain strings: one text, and the prompt's length decides.
     fn joint(&self, prompt: &str, completion: &str) -> Result<Rendered, RenderError> {
-        let encoding = self
-            .tokenizer
-            .encode_sequence(&format!("{prompt}{completion}"))?;
-        let mut mask: Vec<bool> = encoding
-            .ends
-            .iter()
-            .map(|&end| end > prompt.len())
-            .collect();
+        let encoding = self.tokenizer.encode_sequence(&format!("{prompt}{completion}"))?;
+        let mut mask: Vec<bool> = encoding.ends.iter().map(|&end| end > prompt.len()).collect();
         let mut token_ids = encoding.token_ids;
         let ends_in_eos = mask.last() == Some(&true) && token_ids.last().copied() == self.eos_id;
         if !ends_in_eos {
@@ -433,28 +401,18 @@ impl Renderer {
         let traced = trace(&self.template, messages, &self.specials)?;
         let encoding = self.encode_traced(&traced)?;
         let mut mask = vec![false; encoding.token_ids.len()];
-        let mut turns = traced
-            .turns
-            .iter()
-            .filter(|turn| turn.message_idx >= trained_from)
-            .peekable();
+        let mut turns = traced.turns.iter().filter(|turn| turn.message_idx >= trained_from).peekable();
         if turns.peek().is_none() && loss_on == LossOn::Completion {
-            return Err(RenderError::NoAssistantTurn {
-                n_messages: messages.len(),
-            });
+            return Err(RenderError::NoAssistantTurn { n_messages: messages.len() });
         }
         for turn in turns {
             let stop = self.turn_stop(&traced, &encoding, turn, messages)?;
             for (token_idx, trained) in mask.iter_mut().enumerate() {
-                *trained |=
-                    encoding.ends[token_idx] > turn.start && encoding.starts[token_idx] < stop;
+                *trained |= encoding.ends[token_idx] > turn.start && encoding.starts[token_idx] < stop;
             }
         }
         forget_first(&mut mask);
-        Ok(Rendered {
-            token_ids: encoding.token_ids,
-            mask,
-        })
+        Ok(Rendered { token_ids: encoding.token_ids, mask })
     }
 
     /// The byte at which a turn's targets stop: after the token that ends it, else where its
@@ -468,17 +426,14 @@ impl Renderer {
     ) -> Result<usize, RenderError> {
         if let Some(content_end) = turn.content_end {
             let after = self.first_added(traced, encoding, content_end, turn.limit);
-            let end = after
-                .filter(|&(token_idx, _)| self.end_ids.contains(&encoding.token_ids[token_idx]));
+            let end = after.filter(|&(token_idx, _)| self.end_ids.contains(&encoding.token_ids[token_idx]));
             return Ok(end.map_or(content_end, |(_, stop)| stop));
         }
         let end = encoding
             .token_ids
             .iter()
             .enumerate()
-            .find(|&(token_idx, id)| {
-                encoding.starts[token_idx] >= turn.start && Some(*id) == self.end_of_turn_id
-            })
+            .find(|&(token_idx, id)| encoding.starts[token_idx] >= turn.start && Some(*id) == self.end_of_turn_id)
             .map(|(token_idx, _)| encoding.ends[token_idx]);
         match end {
             Some(stop) if stop <= turn.limit => Ok(stop),
@@ -492,22 +447,13 @@ impl Renderer {
     }
 
     /// The first added token between two bytes, if only blanks precede it, and where it ends.
-    fn first_added(
-        &self,
-        traced: &Traced,
-        encoding: &Encoding,
-        from: usize,
-        limit: usize,
-    ) -> Option<(usize, usize)> {
+    fn first_added(&self, traced: &Traced, encoding: &Encoding, from: usize, limit: usize) -> Option<(usize, usize)> {
         let (token_idx, _) = encoding.token_ids.iter().enumerate().find(|&(idx, &id)| {
             encoding.ends[idx] > from && encoding.ends[idx] <= limit && self.tokenizer.is_added(id)
         })?;
         let start = encoding.starts[token_idx].max(from);
         let between = traced.text.get(from..start)?;
-        between
-            .trim()
-            .is_empty()
-            .then_some((token_idx, encoding.ends[token_idx]))
+        between.trim().is_empty().then_some((token_idx, encoding.ends[token_idx]))
     }
 
     fn encode_traced(&self, traced: &Traced) -> Result<Encoding, RenderError> {
@@ -536,19 +482,8 @@ fn cleaned(completion: &str) -> &str {
     text
 }
 
-fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::System => "system",
-        Role::User => "user",
-        Role::Assistant => "assistant",
-    }
-}
-
 fn template_messages(messages: &[Message]) -> Vec<TemplateMessage<'_>> {
-    messages
-        .iter()
-        .map(|message| (role_name(message.role), message.content.as_str()))
-        .collect()
+    messages.iter().map(|message| (message.role.as_str(), message.content.as_str())).collect()
 }
 
 fn tree_of(sequences: Vec<Rendered>) -> Tree {
@@ -558,13 +493,8 @@ fn tree_of(sequences: Vec<Rendered>) -> Tree {
     };
     let limit = sequences.iter().map(untrained).min().unwrap_or(0);
     let first = sequences.first().map_or(&[][..], |first| &first.token_ids);
-    let common = (0..limit)
-        .take_while(|&idx| {
-            sequences
-                .iter()
-                .all(|sequence| sequence.token_ids[idx] == first[idx])
-        })
-        .count();
+    let common =
+        (0..limit).take_while(|&idx| sequences.iter().all(|sequence| sequence.token_ids[idx] == first[idx])).count();
     let shared = first[..common].to_vec();
     let branches = sequences
         .into_iter()
@@ -588,9 +518,7 @@ fn choose_template(
         return ChatTemplate::new(&source, TemplateOrigin::File(path), names.clone(), date);
     }
     match files.template()? {
-        Some(FoundTemplate::File(source)) => {
-            ChatTemplate::new(&source, TemplateOrigin::JinjaFile, names.clone(), date)
-        }
+        Some(FoundTemplate::File(source)) => ChatTemplate::new(&source, TemplateOrigin::JinjaFile, names.clone(), date),
         Some(FoundTemplate::Config(name, source)) => {
             let origin = TemplateOrigin::TokenizerConfig(name);
             ChatTemplate::new(&source, origin, names.clone(), date)
@@ -598,9 +526,7 @@ fn choose_template(
         None => {
             let known = tokenizer.token_id(CHATML_END);
             match (&names.eos, known.is_some_and(|id| tokenizer.is_added(id))) {
-                (Some(eos), false) => {
-                    ChatTemplate::chatml(eos, TemplateOrigin::ChatMlWithEos, names.clone())
-                }
+                (Some(eos), false) => ChatTemplate::chatml(eos, TemplateOrigin::ChatMlWithEos, names.clone()),
                 _ => ChatTemplate::chatml(CHATML_END, TemplateOrigin::ChatMl, names.clone()),
             }
         }

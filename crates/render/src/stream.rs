@@ -22,12 +22,7 @@ pub struct StreamDecoder<'a> {
 impl<'a> StreamDecoder<'a> {
     pub(crate) fn new(tokenizer: &'a Tokenizer, context: &[u32], skip_specials: bool) -> Self {
         let start = context.len().saturating_sub(CONTEXT_TOKENS);
-        StreamDecoder {
-            tokenizer,
-            context: context[start..].to_vec(),
-            pending: Vec::new(),
-            skip_specials,
-        }
+        StreamDecoder { tokenizer, context: context[start..].to_vec(), pending: Vec::new(), skip_specials }
     }
 
     /// Takes a token; gives the text that is certain now, often one word, sometimes nothing.
@@ -55,11 +50,8 @@ impl<'a> StreamDecoder<'a> {
 
     /// The text of the pending tokens in their context.
     fn new_text(&self) -> String {
-        let decode = |token_ids: &[u32]| {
-            self.tokenizer
-                .decode_choosing(token_ids, self.skip_specials)
-                .unwrap_or_default()
-        };
+        let decode =
+            |token_ids: &[u32]| self.tokenizer.decode_choosing(token_ids, self.skip_specials).unwrap_or_default();
         let before = decode(&self.context);
         let mut all = self.context.clone();
         all.extend(&self.pending);

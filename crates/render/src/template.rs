@@ -56,10 +56,7 @@ impl fmt::Display for TemplateOrigin {
             TemplateOrigin::File(path) => write!(f, "{}", path.display()),
             TemplateOrigin::ChatMl => write!(f, "built-in ChatML"),
             TemplateOrigin::ChatMlWithEos => {
-                write!(
-                    f,
-                    "built-in ChatML with the tokenizer's EOS after each turn"
-                )
+                write!(f, "built-in ChatML with the tokenizer's EOS after each turn")
             }
         }
     }
@@ -96,40 +93,20 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// It is no Jinja, or longer than a megabyte.
-    pub fn new(
-        source: &str,
-        origin: TemplateOrigin,
-        names: SpecialNames,
-        date: Date,
-    ) -> Result<Self, RenderError> {
-        let wrong = |reason: String| RenderError::TemplateSyntax {
-            origin: origin.to_string(),
-            reason,
-        };
+    pub fn new(source: &str, origin: TemplateOrigin, names: SpecialNames, date: Date) -> Result<Self, RenderError> {
+        let wrong = |reason: String| RenderError::TemplateSyntax { origin: origin.to_string(), reason };
         if source.len() > SOURCE_BYTES_MAX {
-            return Err(wrong(format!(
-                "expected at most {SOURCE_BYTES_MAX} bytes, found {}",
-                source.len()
-            )));
+            return Err(wrong(format!("expected at most {SOURCE_BYTES_MAX} bytes, found {}", source.len())));
         }
         let mut environment = environment(date).map_err(|error| wrong(described(&error)))?;
         environment
             .add_template_owned(NAME, python::without_generation_tags(source))
             .map_err(|error| wrong(described(&error)))?;
-        Ok(ChatTemplate {
-            environment,
-            source: source.to_string(),
-            origin,
-            names,
-        })
+        Ok(ChatTemplate { environment, source: source.to_string(), origin, names })
     }
 
     /// Built-in ChatML. `end_of_turn` is a token's name.
-    pub(crate) fn chatml(
-        end_of_turn: &str,
-        origin: TemplateOrigin,
-        names: SpecialNames,
-    ) -> Result<Self, RenderError> {
+    pub(crate) fn chatml(end_of_turn: &str, origin: TemplateOrigin, names: SpecialNames) -> Result<Self, RenderError> {
         let end = serde_json::Value::from(end_of_turn).to_string();
         let source = format!(
             "{{% for message in messages %}}\
@@ -144,25 +121,13 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// The template refuses the conversation, fails, or exceeds a limit.
-    pub fn render(
-        &self,
-        messages: &[TemplateMessage],
-        generation_prompt: bool,
-    ) -> Result<String, RenderError> {
+    pub fn render(&self, messages: &[TemplateMessage], generation_prompt: bool) -> Result<String, RenderError> {
         let content_bytes: usize = messages.iter().map(|(_, content)| content.len()).sum();
-        let mut output = Limited {
-            bytes: Vec::new(),
-            left: OUTPUT_BYTES_MAX + 8 * content_bytes,
-        };
-        let failed = |reason: String| RenderError::TemplateFailed {
-            origin: self.origin.to_string(),
-            reason,
-        };
+        let mut output = Limited { bytes: Vec::new(), left: OUTPUT_BYTES_MAX + 8 * content_bytes };
+        let failed = |reason: String| RenderError::TemplateFailed { origin: self.origin.to_string(), reason };
         let mut environment = self.environment.clone();
         environment.set_fuel(Some(FUEL + FUEL_PER_MESSAGE * messages.len() as u64));
-        let template = environment
-            .get_template(NAME)
-            .map_err(|error| failed(described(&error)))?;
+        let template = environment.get_template(NAME).map_err(|error| failed(described(&error)))?;
         template
             .render_captured_to(self.context(messages, generation_prompt), &mut output)
             .map_err(|error| self.refused_or_failed(&error))?;
@@ -172,12 +137,7 @@ impl ChatTemplate {
     fn context(&self, messages: &[TemplateMessage], generation_prompt: bool) -> Value {
         let messages: Vec<Value> = messages
             .iter()
-            .map(|&(role, content)| {
-                Value::from_iter([
-                    ("role", Value::from(role)),
-                    ("content", Value::from(content)),
-                ])
-            })
+            .map(|&(role, content)| Value::from_pairs([("role", Value::from(role)), ("content", Value::from(content))]))
             .collect();
         let mut context = vec![
             ("messages", Value::from(messages)),
@@ -196,17 +156,14 @@ impl ChatTemplate {
                 context.push((variable, Value::from(name.as_str())));
             }
         }
-        Value::from_iter(context)
+        Value::from_pairs(context)
     }
 
     fn refused_or_failed(&self, error: &minijinja::Error) -> RenderError {
         let origin = self.origin.to_string();
         match python::raised(error) {
             Some(message) => RenderError::TemplateRefused { origin, message },
-            None => RenderError::TemplateFailed {
-                origin,
-                reason: described(error),
-            },
+            None => RenderError::TemplateFailed { origin, reason: described(error) },
         }
     }
 
@@ -233,10 +190,7 @@ impl fmt::Debug for ChatTemplate {
 /// An environment that behaves as `transformers`' does, with no loader.
 fn environment(date: Date) -> Result<Environment<'static>, minijinja::Error> {
     let mut environment = Environment::new();
-    let syntax = SyntaxConfig::builder()
-        .trim_blocks(true)
-        .lstrip_blocks(true)
-        .build()?;
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?;
     environment.set_syntax(syntax);
     environment.set_recursion_limit(RECURSION_MAX);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);

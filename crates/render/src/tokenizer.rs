@@ -4,8 +4,7 @@ use std::path::Path;
 
 use tokenizers::Encoding as LibraryEncoding;
 use tokenizers::tokenizer::{
-    Model, NormalizedString, Normalizer, OffsetType, PostProcessor, PreTokenizedString,
-    PreTokenizer, Token,
+    Model, NormalizedString, Normalizer, OffsetType, PostProcessor, PreTokenizedString, PreTokenizer, Token,
 };
 
 use crate::added::{AddedTokens, Permission};
@@ -50,15 +49,9 @@ impl Tokenizer {
     /// # Errors
     /// The file can't be read or is no tokenizer.
     pub fn open(folder_or_file: &Path) -> Result<Self, RenderError> {
-        let path = if folder_or_file.is_dir() {
-            folder_or_file.join("tokenizer.json")
-        } else {
-            folder_or_file.to_path_buf()
-        };
-        let bytes = std::fs::read(&path).map_err(|source| RenderError::Read {
-            path: path.clone(),
-            source,
-        })?;
+        let path =
+            if folder_or_file.is_dir() { folder_or_file.join("tokenizer.json") } else { folder_or_file.to_path_buf() };
+        let bytes = std::fs::read(&path).map_err(|source| RenderError::Read { path: path.clone(), source })?;
         Self::from_named_json(&path.display().to_string(), &bytes)
     }
 
@@ -71,36 +64,16 @@ impl Tokenizer {
     }
 
     fn from_named_json(file: &str, json: &[u8]) -> Result<Self, RenderError> {
-        let wrong = |reason: String| RenderError::Tokenizer {
-            file: file.to_string(),
-            reason,
-        };
-        let text = std::str::from_utf8(json)
-            .map_err(|error| wrong(format!("not UTF-8: {error}")))?
-            .to_string();
-        let mut library: tokenizers::Tokenizer = text
-            .parse()
-            .map_err(|error: tokenizers::Error| wrong(error.to_string()))?;
+        let wrong = |reason: String| RenderError::Tokenizer { file: file.to_string(), reason };
+        let text = std::str::from_utf8(json).map_err(|error| wrong(format!("not UTF-8: {error}")))?.to_string();
+        let mut library: tokenizers::Tokenizer =
+            text.parse().map_err(|error: tokenizers::Error| wrong(error.to_string()))?;
         // Cutting and padding are decisions of the caller, and counted there.
-        library
-            .with_truncation(None)
-            .map_err(|error| wrong(error.to_string()))?
-            .with_padding(None);
+        library.with_truncation(None).map_err(|error| wrong(error.to_string()))?.with_padding(None);
         let (raw, normalized) = added_tokens(&library).map_err(|error| wrong(error.to_string()))?;
         let prefix = post_processor_prefix(&library).map_err(|error| wrong(error.to_string()))?;
-        let vocab_size = library
-            .get_vocab(true)
-            .values()
-            .max()
-            .map_or(0, |&highest| highest as usize + 1);
-        Ok(Tokenizer {
-            library,
-            json: text,
-            raw,
-            normalized,
-            prefix,
-            vocab_size,
-        })
+        let vocab_size = library.get_vocab(true).values().max().map_or(0, |&highest| highest as usize + 1);
+        Ok(Tokenizer { library, json: text, raw, normalized, prefix, vocab_size })
     }
 
     /// Encodes a text as it stands: no BOS, no EOS.
@@ -130,40 +103,21 @@ impl Tokenizer {
         token_ids.extend(body.token_ids);
         starts.extend(body.starts);
         ends.extend(body.ends);
-        Ok(Encoding {
-            token_ids,
-            starts,
-            ends,
-        })
+        Ok(Encoding { token_ids, starts, ends })
     }
 
     /// Encodes a text in which special tokens count only inside `ranges` (bytes, ascending).
-    pub(crate) fn encode_within(
-        &self,
-        text: &str,
-        ranges: &[Range<usize>],
-    ) -> Result<Encoding, RenderError> {
+    pub(crate) fn encode_within(&self, text: &str, ranges: &[Range<usize>]) -> Result<Encoding, RenderError> {
         self.encode_permitting(text, Permission::Within(ranges))
     }
 
-    fn encode_permitting(
-        &self,
-        text: &str,
-        permission: Permission,
-    ) -> Result<Encoding, RenderError> {
+    fn encode_permitting(&self, text: &str, permission: Permission) -> Result<Encoding, RenderError> {
         let encoding = self
             .run(text, permission)
-            .map_err(|error| RenderError::Encode {
-                text: shortened(text),
-                reason: error.to_string(),
-            })?;
+            .map_err(|error| RenderError::Encode { text: shortened(text), reason: error.to_string() })?;
         Ok(Encoding {
             token_ids: encoding.get_ids().to_vec(),
-            starts: encoding
-                .get_offsets()
-                .iter()
-                .map(|&(start, _)| start)
-                .collect(),
+            starts: encoding.get_offsets().iter().map(|&(start, _)| start).collect(),
             ends: encoding.get_offsets().iter().map(|&(_, end)| end).collect(),
         })
     }
@@ -202,17 +156,11 @@ impl Tokenizer {
         self.decode_choosing(token_ids, false)
     }
 
-    pub(crate) fn decode_choosing(
-        &self,
-        token_ids: &[u32],
-        skip_specials: bool,
-    ) -> Result<String, RenderError> {
-        self.library
-            .decode(token_ids, skip_specials)
-            .map_err(|error| RenderError::Decode {
-                token_ids: token_ids.iter().take(16).copied().collect(),
-                reason: error.to_string(),
-            })
+    pub(crate) fn decode_choosing(&self, token_ids: &[u32], skip_specials: bool) -> Result<String, RenderError> {
+        self.library.decode(token_ids, skip_specials).map_err(|error| RenderError::Decode {
+            token_ids: token_ids.iter().take(16).copied().collect(),
+            reason: error.to_string(),
+        })
     }
 
     /// The text that `token_ids` add to what stands before them, special tokens left out.
@@ -253,33 +201,21 @@ impl Tokenizer {
 
     /// Whether a token is a special one.
     pub fn is_special(&self, token_id: u32) -> bool {
-        let added = self
-            .library
-            .get_added_vocabulary()
-            .get_added_tokens_decoder();
+        let added = self.library.get_added_vocabulary().get_added_tokens_decoder();
         added.get(&token_id).is_some_and(|token| token.special)
     }
 
     /// Whether a token was added to the model's vocabulary, special or not (`<think>`).
     pub fn is_added(&self, token_id: u32) -> bool {
-        let added = self
-            .library
-            .get_added_vocabulary()
-            .get_added_tokens_decoder();
+        let added = self.library.get_added_vocabulary().get_added_tokens_decoder();
         added.contains_key(&token_id)
     }
 
     /// The ids and names of all special tokens, by id.
     pub fn special_tokens(&self) -> Vec<(u32, String)> {
-        let added = self
-            .library
-            .get_added_vocabulary()
-            .get_added_tokens_decoder();
-        let mut specials: Vec<(u32, String)> = added
-            .iter()
-            .filter(|(_, token)| token.special)
-            .map(|(&id, token)| (id, token.content.clone()))
-            .collect();
+        let added = self.library.get_added_vocabulary().get_added_tokens_decoder();
+        let mut specials: Vec<(u32, String)> =
+            added.iter().filter(|(_, token)| token.special).map(|(&id, token)| (id, token.content.clone())).collect();
         specials.sort();
         specials
     }
@@ -338,10 +274,5 @@ fn post_processor_prefix(library: &tokenizers::Tokenizer) -> tokenizers::Result<
     const MARK: u32 = u32::MAX;
     let one = LibraryEncoding::from_tokens(vec![Token::new(MARK, "a".into(), (0, 1))], 0);
     let processed = processor.process(one, None, true)?;
-    Ok(processed
-        .get_ids()
-        .iter()
-        .copied()
-        .take_while(|&id| id != MARK)
-        .collect())
+    Ok(processed.get_ids().iter().copied().take_while(|&id| id != MARK).collect())
 }

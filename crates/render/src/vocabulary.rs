@@ -61,9 +61,7 @@ impl GgufVocabulary {
     }
 
     fn kind(&self, id: usize) -> TokenKind {
-        self.token_types
-            .get(id)
-            .map_or(TokenKind::Normal, |&number| TokenKind::from_number(number))
+        self.token_types.get(id).map_or(TokenKind::Normal, |&number| TokenKind::from_number(number))
     }
 }
 

@@ -17,16 +17,11 @@ pub fn vocabulary_to_gguf(
     tokenizer: &Tokenizer,
     tokenizer_config: Option<&Value>,
 ) -> Result<GgufVocabulary, RenderError> {
-    let json: Value =
-        serde_json::from_str(tokenizer.to_json()).map_err(|error| RenderError::Tokenizer {
-            file: "tokenizer.json".to_string(),
-            reason: error.to_string(),
-        })?;
+    let json: Value = serde_json::from_str(tokenizer.to_json())
+        .map_err(|error| RenderError::Tokenizer { file: "tokenizer.json".to_string(), reason: error.to_string() })?;
     let model = &json["model"];
     if model["type"] != "BPE" {
-        return Err(RenderError::VocabularyModel {
-            found: model["type"].as_str().unwrap_or("(missing)").to_string(),
-        });
+        return Err(RenderError::VocabularyModel { found: model["type"].as_str().unwrap_or("(missing)").to_string() });
     }
     let like_sentence_piece = model["byte_fallback"] == true;
     let mut vocabulary = GgufVocabulary {
@@ -43,10 +38,7 @@ pub fn vocabulary_to_gguf(
         let pre_tokenizer = PreTokenizer::of_json(&json["pre_tokenizer"])?;
         vocabulary.pre = Some(pre_tokenizer.name().to_string());
         vocabulary.add_space_prefix = Some(false);
-        vocabulary.merges = merges
-            .iter()
-            .map(|[left, right]| format!("{left} {right}"))
-            .collect();
+        vocabulary.merges = merges.iter().map(|[left, right]| format!("{left} {right}")).collect();
     }
     fill_special_ids(&mut vocabulary, tokenizer, tokenizer_config, model);
     Ok(vocabulary)
@@ -67,10 +59,7 @@ fn fill_tokens(vocabulary: &mut GgufVocabulary, json: &Value, n_tokens: usize) {
     }
     for added in json["added_tokens"].as_array().into_iter().flatten() {
         let token = added["content"].as_str().unwrap_or_default();
-        let kind = match (
-            token == json["model"]["unk_token"],
-            added["special"] == true,
-        ) {
+        let kind = match (token == json["model"]["unk_token"], added["special"] == true) {
             (true, _) => TokenKind::Unknown,
             (_, true) => TokenKind::Control,
             _ => TokenKind::UserDefined,
@@ -80,10 +69,8 @@ fn fill_tokens(vocabulary: &mut GgufVocabulary, json: &Value, n_tokens: usize) {
 }
 
 fn kind_of_plain(token: &str, json: &Value) -> TokenKind {
-    let is_byte = json["model"]["byte_fallback"] == true
-        && token.len() == 6
-        && token.starts_with("<0x")
-        && token.ends_with('>');
+    let is_byte =
+        json["model"]["byte_fallback"] == true && token.len() == 6 && token.starts_with("<0x") && token.ends_with('>');
     if is_byte {
         TokenKind::Byte
     } else if token == json["model"]["unk_token"] {
@@ -105,10 +92,7 @@ fn merges(model: &Value) -> Result<Vec<[&str; 2]>, RenderError> {
         .into_iter()
         .flatten()
         .map(|merge| match merge {
-            Value::String(pair) => pair
-                .split_once(' ')
-                .map(|(left, right)| [left, right])
-                .ok_or_else(|| wrong(merge)),
+            Value::String(pair) => pair.split_once(' ').map(|(left, right)| [left, right]).ok_or_else(|| wrong(merge)),
             pair => match (pair[0].as_str(), pair[1].as_str()) {
                 (Some(left), Some(right)) => Ok([left, right]),
                 _ => Err(wrong(merge)),
@@ -124,10 +108,7 @@ fn scores(tokens: &[String], merges: &[[&str; 2]]) -> Vec<f32> {
     for (rank, [left, right]) in merges.iter().enumerate() {
         ranks.entry(format!("{left}{right}")).or_insert(rank);
     }
-    tokens
-        .iter()
-        .map(|token| -(ranks.get(token).copied().unwrap_or(merges.len()) as f32))
-        .collect()
+    tokens.iter().map(|token| -(ranks.get(token).copied().unwrap_or(merges.len()) as f32)).collect()
 }
 
 /// Whether text gets a blank in front: by the normalizer, or by a metaspace pre-tokenizer.
@@ -135,8 +116,7 @@ fn prepends_blank(json: &Value) -> bool {
     let normalizer = json["normalizer"].to_string();
     let pre_tokenizer = &json["pre_tokenizer"];
     normalizer.contains("\"Prepend\"")
-        || (pre_tokenizer.to_string().contains(META)
-            && !pre_tokenizer.to_string().contains("\"never\""))
+        || (pre_tokenizer.to_string().contains(META) && !pre_tokenizer.to_string().contains("\"never\""))
 }
 
 fn fill_special_ids(
@@ -156,14 +136,11 @@ fn fill_special_ids(
     vocabulary.eos_id = id("eos_token");
     vocabulary.pad_id = id("pad_token");
     let unknown = model["unk_token"].as_str();
-    vocabulary.unk_id =
-        id("unk_token").or_else(|| unknown.and_then(|name| tokenizer.token_id(name)));
+    vocabulary.unk_id = id("unk_token").or_else(|| unknown.and_then(|name| tokenizer.token_id(name)));
     vocabulary.add_bos = Some(!tokenizer.prefix().is_empty());
     if let Some(&first) = tokenizer.prefix().first() {
         vocabulary.bos_id = Some(first);
     }
-    vocabulary.chat_template = tokenizer_config
-        .and_then(|config| config.get("chat_template"))
-        .and_then(Value::as_str)
-        .map(str::to_string);
+    vocabulary.chat_template =
+        tokenizer_config.and_then(|config| config.get("chat_template")).and_then(Value::as_str).map(str::to_string);
 }

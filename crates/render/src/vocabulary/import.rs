@@ -20,24 +20,15 @@ pub fn tokenizer_from_gguf(vocabulary: &GgufVocabulary) -> Result<GgufTokenizer,
         "gpt2" => byte_level(vocabulary)?,
         "llama" => sentence_piece(vocabulary)?,
         other => {
-            return Err(RenderError::VocabularyModel {
-                found: other.to_string(),
-            });
+            return Err(RenderError::VocabularyModel { found: other.to_string() });
         }
     };
-    Ok(GgufTokenizer {
-        tokenizer,
-        tokenizer_config: tokenizer_config(vocabulary),
-    })
+    Ok(GgufTokenizer { tokenizer, tokenizer_config: tokenizer_config(vocabulary) })
 }
 
 fn check(vocabulary: &GgufVocabulary) -> Result<(), RenderError> {
     let n_tokens = vocabulary.tokens.len();
-    let wrong = |field, expected: String, found: String| RenderError::Vocabulary {
-        field,
-        expected,
-        found,
-    };
+    let wrong = |field, expected: String, found: String| RenderError::Vocabulary { field, expected, found };
     if n_tokens == 0 {
         let expected = "at least one token".to_string();
         return Err(wrong("tokenizer.ggml.tokens", expected, "none".to_string()));
@@ -45,11 +36,7 @@ fn check(vocabulary: &GgufVocabulary) -> Result<(), RenderError> {
     let n_types = vocabulary.token_types.len();
     if n_types != 0 && n_types != n_tokens {
         let expected = format!("{n_tokens} entries, one a token");
-        return Err(wrong(
-            "tokenizer.ggml.token_type",
-            expected,
-            n_types.to_string(),
-        ));
+        return Err(wrong("tokenizer.ggml.token_type", expected, n_types.to_string()));
     }
     let ids = [
         ("tokenizer.ggml.bos_token_id", vocabulary.bos_id),
@@ -59,11 +46,7 @@ fn check(vocabulary: &GgufVocabulary) -> Result<(), RenderError> {
     ];
     for (field, id) in ids {
         if let Some(id) = id.filter(|&id| id as usize >= n_tokens) {
-            return Err(wrong(
-                field,
-                format!("an id below {n_tokens}"),
-                id.to_string(),
-            ));
+            return Err(wrong(field, format!("an id below {n_tokens}"), id.to_string()));
         }
     }
     Ok(())
@@ -128,10 +111,7 @@ fn merges(vocabulary: &GgufVocabulary) -> Result<Vec<[&str; 2]>, RenderError> {
             whole.clear();
             whole.push_str(left);
             whole.push_str(right);
-            if [left, right, whole.as_str()]
-                .iter()
-                .any(|part| !known.contains(part))
-            {
+            if [left, right, whole.as_str()].iter().any(|part| !known.contains(part)) {
                 return Err(wrong());
             }
             Ok([left, right])
@@ -161,9 +141,10 @@ fn sentence_piece(vocabulary: &GgufVocabulary) -> Result<Value, RenderError> {
         normalizers.insert(0, json!({"type": "Prepend", "prepend": META}));
         decoders.push(json!({"type": "Strip", "content": " ", "start": 1, "stop": 0}));
     }
-    let unknown = vocabulary.unk_id.map(|id| id as usize).or_else(|| {
-        (0..vocabulary.tokens.len()).find(|&id| vocabulary.kind(id) == TokenKind::Unknown)
-    });
+    let unknown = vocabulary
+        .unk_id
+        .map(|id| id as usize)
+        .or_else(|| (0..vocabulary.tokens.len()).find(|&id| vocabulary.kind(id) == TokenKind::Unknown));
     Ok(json!({
         "version": "1.0",
         "truncation": null,
@@ -192,12 +173,7 @@ fn sentence_piece(vocabulary: &GgufVocabulary) -> Result<Value, RenderError> {
 /// So every way to cut a token into two tokens is a merge, ranked by the token's score; ties go
 /// to the longer left part, then to the longer right one.
 fn merges_from_scores(vocabulary: &GgufVocabulary) -> Vec<[&str; 2]> {
-    let takes_part = |id: usize| {
-        matches!(
-            vocabulary.kind(id),
-            TokenKind::Normal | TokenKind::UserDefined
-        )
-    };
+    let takes_part = |id: usize| matches!(vocabulary.kind(id), TokenKind::Normal | TokenKind::UserDefined);
     let ids: HashMap<&str, usize> = vocabulary
         .tokens
         .iter()
@@ -218,10 +194,7 @@ fn merges_from_scores(vocabulary: &GgufVocabulary) -> Vec<[&str; 2]> {
         }
     }
     merges.sort_by(|(score_a, a), (score_b, b)| {
-        score_b
-            .total_cmp(score_a)
-            .then_with(|| b[0].len().cmp(&a[0].len()))
-            .then_with(|| b[1].len().cmp(&a[1].len()))
+        score_b.total_cmp(score_a).then_with(|| b[0].len().cmp(&a[0].len())).then_with(|| b[1].len().cmp(&a[1].len()))
     });
     merges.into_iter().map(|(_, pair)| pair).collect()
 }
@@ -245,10 +218,7 @@ fn added_tokens(vocabulary: &GgufVocabulary) -> Vec<Value> {
         .enumerate()
         .filter(|&(id, token)| {
             let kind = vocabulary.kind(id);
-            let added = matches!(
-                kind,
-                TokenKind::Control | TokenKind::Unknown | TokenKind::UserDefined
-            );
+            let added = matches!(kind, TokenKind::Control | TokenKind::Unknown | TokenKind::UserDefined);
             added && !token.is_empty() && seen.insert(token.as_str())
         })
         .map(|(id, token)| {
@@ -268,10 +238,7 @@ fn added_tokens(vocabulary: &GgufVocabulary) -> Vec<Value> {
 /// The post-processor that adds BOS and EOS, if any is added.
 fn affixes(vocabulary: &GgufVocabulary, bos_by_default: bool) -> Option<Value> {
     let chosen = |added: bool, id: Option<u32>| id.filter(|_| added).map(|id| id as usize);
-    let bos = chosen(
-        vocabulary.add_bos.unwrap_or(bos_by_default),
-        vocabulary.bos_id,
-    );
+    let bos = chosen(vocabulary.add_bos.unwrap_or(bos_by_default), vocabulary.bos_id);
     let eos = chosen(vocabulary.add_eos.unwrap_or(false), vocabulary.eos_id);
     if bos.is_none() && eos.is_none() {
         return None;

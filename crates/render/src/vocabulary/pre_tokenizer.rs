@@ -31,16 +31,11 @@ const NAMES: [(&str, PreTokenizer); 8] = [
 impl PreTokenizer {
     pub(super) fn by_name(name: Option<&str>) -> Result<Self, RenderError> {
         let found = NAMES.iter().find(|(known, _)| Some(*known) == name);
-        found
-            .map(|&(_, pre_tokenizer)| pre_tokenizer)
-            .ok_or_else(|| unsupported(name.unwrap_or("(missing)")))
+        found.map(|&(_, pre_tokenizer)| pre_tokenizer).ok_or_else(|| unsupported(name.unwrap_or("(missing)")))
     }
 
     pub(super) fn name(self) -> &'static str {
-        NAMES
-            .iter()
-            .find(|(_, pre_tokenizer)| *pre_tokenizer == self)
-            .map_or("gpt-2", |(name, _)| name)
+        NAMES.iter().find(|(_, pre_tokenizer)| *pre_tokenizer == self).map_or("gpt-2", |(name, _)| name)
     }
 
     pub(super) fn to_json(self, add_prefix_space: bool) -> Value {
@@ -55,9 +50,7 @@ impl PreTokenizer {
         let sequence = |first: Value, use_regex: bool| json!({"type": "Sequence", "pretokenizers": [first, byte_level(use_regex)]});
         match self {
             PreTokenizer::Gpt2 => byte_level(true),
-            PreTokenizer::SmolLm => {
-                sequence(json!({"type": "Digits", "individual_digits": true}), true)
-            }
+            PreTokenizer::SmolLm => sequence(json!({"type": "Digits", "individual_digits": true}), true),
             PreTokenizer::Qwen2 => sequence(split_at(&word_expression("")), false),
             PreTokenizer::Llama3 => sequence(split_at(&word_expression("{1,3}")), false),
         }
@@ -66,27 +59,18 @@ impl PreTokenizer {
     /// Which of them a `tokenizer.json` has.
     pub(super) fn of_json(pre_tokenizer: &Value) -> Result<Self, RenderError> {
         let steps: Vec<&Value> = match pre_tokenizer["type"].as_str() {
-            Some("Sequence") => pre_tokenizer["pretokenizers"]
-                .as_array()
-                .map_or(Vec::new(), |steps| steps.iter().collect()),
+            Some("Sequence") => {
+                pre_tokenizer["pretokenizers"].as_array().map_or(Vec::new(), |steps| steps.iter().collect())
+            }
             _ => vec![pre_tokenizer],
         };
-        let kinds: Vec<&str> = steps
-            .iter()
-            .map(|step| step["type"].as_str().unwrap_or(""))
-            .collect();
-        let expression = steps
-            .iter()
-            .find_map(|step| step["pattern"]["Regex"].as_str());
+        let kinds: Vec<&str> = steps.iter().map(|step| step["type"].as_str().unwrap_or("")).collect();
+        let expression = steps.iter().find_map(|step| step["pattern"]["Regex"].as_str());
         match (kinds.as_slice(), expression) {
             (["ByteLevel"], _) => Ok(PreTokenizer::Gpt2),
             (["Digits", "ByteLevel"], _) => Ok(PreTokenizer::SmolLm),
-            (["Split", "ByteLevel"], Some(expression)) if expression == word_expression("") => {
-                Ok(PreTokenizer::Qwen2)
-            }
-            (["Split", "ByteLevel"], Some(expression))
-                if expression == word_expression("{1,3}") =>
-            {
+            (["Split", "ByteLevel"], Some(expression)) if expression == word_expression("") => Ok(PreTokenizer::Qwen2),
+            (["Split", "ByteLevel"], Some(expression)) if expression == word_expression("{1,3}") => {
                 Ok(PreTokenizer::Llama3)
             }
             (_, Some(expression)) => Err(unsupported(expression)),
@@ -97,10 +81,7 @@ impl PreTokenizer {
 
 fn unsupported(found: &str) -> RenderError {
     let names: Vec<&str> = NAMES.iter().map(|&(name, _)| name).collect();
-    RenderError::PreTokenizer {
-        found: found.to_string(),
-        supported: names.join(", "),
-    }
+    RenderError::PreTokenizer { found: found.to_string(), supported: names.join(", ") }
 }
 
 fn split_at(expression: &str) -> Value {
