@@ -149,7 +149,7 @@ impl Model {
         }
         let branch = sized(branch, d_result.len());
         branch.copy_from_slice(d_result);
-        crate::noise::dropout(&self.device, pass.noise.seed, stream, pass.noise.dropout, branch);
+        elementwise::dropout(&self.device, pass.noise.seed, stream, pass.noise.dropout, branch);
         branch
     }
 
@@ -389,7 +389,7 @@ impl Model {
     fn embedding_backward(&self, batch: &TreeBatch, dx: &mut [f32], pass: &Pass, sink: &mut Sink) {
         let d = self.architecture.hidden_size;
         if pass.noise.dropout > 0.0 {
-            crate::noise::dropout(&self.device, pass.noise.seed, EMBEDDING_STREAM, pass.noise.dropout, dx);
+            elementwise::dropout(&self.device, pass.noise.seed, EMBEDDING_STREAM, pass.noise.dropout, dx);
         }
         let embedding = &self.parameters.embedding;
         if let Storage::Flat { offset, .. } = embedding.storage

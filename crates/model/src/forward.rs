@@ -149,11 +149,11 @@ impl Model {
             for (idx, segment) in batch.segments().iter().enumerate() {
                 let magnitude = noise.neftune_alpha / ((segment.length * d) as f32).sqrt();
                 let rows = &mut x[segment.start * d..(segment.start + segment.length) * d];
-                crate::noise::add_uniform_noise(&self.device, noise.seed, NEFTUNE_STREAM + idx as u64, magnitude, rows);
+                elementwise::add_uniform_noise(&self.device, noise.seed, NEFTUNE_STREAM + idx as u64, magnitude, rows);
             }
         }
         if noise.dropout > 0.0 {
-            crate::noise::dropout(&self.device, noise.seed, EMBEDDING_STREAM, noise.dropout, x);
+            elementwise::dropout(&self.device, noise.seed, EMBEDDING_STREAM, noise.dropout, x);
         }
     }
 
@@ -214,7 +214,7 @@ impl Model {
         }
         let branch = sized(branch, residual.len());
         self.apply(linear, x, branch, pass.n_tokens, Write::Overwrite, low);
-        crate::noise::dropout(&self.device, pass.noise.seed, stream, pass.noise.dropout, branch);
+        elementwise::dropout(&self.device, pass.noise.seed, stream, pass.noise.dropout, branch);
         elementwise::add(&self.device, branch, residual);
     }
 

@@ -1,0 +1,120 @@
+//! One measurement a call, printed as a line of JSON. `cargo xtask bench` runs these in turn with a peer and keeps the medians.
+//!
+//! Weights are random in the shape of a real model: speed does not depend on their values.
+mod measure;
+mod shapes;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use kernels::{Device, Isa};
+use std::path::PathBuf;
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+    /// Instruction set; the best there is when absent.
+    #[arg(long, global = true)]
+    isa: Option<IsaName>,
+    #[arg(long, global = true, default_value_t = 2)]
+    threads: usize,
+    #[arg(long, global = true, default_value = "bf16")]
+    precision: PrecisionName,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum IsaName {
+    Portable,
+    Avx2,
+    Avx512,
+    Avx512Bf16,
+    Amx,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PrecisionName {
+    F32,
+    Bf16,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Forward, loss, backward and AdamW on the SmolLM2-135M shape
+    Train {
+        #[arg(long, default_value_t = 4)]
+        sequences: usize,
+        #[arg(long, default_value_t = 256)]
+        tokens: usize,
+        #[arg(long, default_value_t = 4)]
+        steps: usize,
+    },
+    /// Greedy decoding of the SmolLM2-135M shape after a prompt
+    Generate {
+        #[arg(long, default_value_t = 8)]
+        sequences: usize,
+        #[arg(long, default_value_t = 64)]
+        prompt: usize,
+        #[arg(long, default_value_t = 64)]
+        new: usize,
+    },
+    /// LoRA on a Qwen2-like shape of 1.5 billion parameters, base in bf16 or Q8_0
+    Lora {
+        #[arg(long, default_value_t = 512)]
+        tokens: usize,
+        #[arg(long, default_value_t = 2)]
+        steps: usize,
+        #[arg(long)]
+        q8: bool,
+    },
+    /// Loads a model folder and takes one optimizer step: the whole process is what counts
+    FirstStep {
+        #[arg(long)]
+        model: PathBuf,
+    },
+    /// K ranked completions of one prompt: shared prefix, K separate passes, or separate pairs
+    Kwise {
+        #[arg(long, default_value = "shared")]
+        how: measure::Sharing,
+        #[arg(long, default_value_t = 9)]
+        k: usize,
+        #[arg(long, default_value_t = 256)]
+        prompt: usize,
+        #[arg(long, default_value_t = 64)]
+        completion: usize,
+    },
+    /// Writes a folder with random weights in the SmolLM2-135M shape
+    WriteModel { folder: PathBuf },
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    let device = match arguments.isa {
+        None => Device::detect(Some(arguments.threads)),
+        Some(name) => Device::with_isa(arguments.threads, isa(name)).unwrap_or_else(|e| {
+            eprintln!("error: {e}");
+            std::process::exit(3)
+        }),
+    };
+    let precision = match arguments.precision {
+        PrecisionName::F32 => kernels::linear::Precision::F32,
+        PrecisionName::Bf16 => kernels::linear::Precision::Bf16,
+    };
+    let result = match arguments.what {
+        What::Train { sequences, tokens, steps } => measure::train(&device, precision, sequences, tokens, steps),
+        What::Generate { sequences, prompt, new } => measure::generate(&device, precision, sequences, prompt, new),
+        What::Lora { tokens, steps, q8 } => measure::lora(&device, tokens, steps, q8),
+        What::FirstStep { model } => measure::first_step(&device, precision, &model),
+        What::Kwise { how, k, prompt, completion } => measure::kwise(&device, precision, how, k, prompt, completion),
+        What::WriteModel { folder } => shapes::write(&device, &folder),
+    };
+    println!("{result}");
+}
+
+fn isa(name: IsaName) -> Isa {
+    match name {
+        IsaName::Portable => Isa::Portable,
+        IsaName::Avx2 => Isa::Avx2,
+        IsaName::Avx512 => Isa::Avx512,
+        IsaName::Avx512Bf16 => Isa::Avx512Bf16,
+        IsaName::Amx => Isa::Amx,
+    }
+}
