@@ -132,7 +132,9 @@ fn later_tokens_and_other_sequences_do_not_change_earlier_ones() {
         let mut workspace = Workspace::default();
         let mut said = |sequences: &[&[u32]]| {
             let mut batch = TreeBatch::default();
-            sequences.iter().for_each(|s| drop(batch.push_root(s)));
+            for sequence in sequences {
+                batch.push_root(sequence);
+            }
             let targets = (1..5).map(|i| batch.target(0, i).unwrap()).collect();
             model.forward(&batch, &Request::log_probs(targets), &mut workspace).log_probs
         };

@@ -61,7 +61,8 @@ pub fn gradient(
     noise: model::Noise,
     checkpoint: bool,
 ) -> Vec<f32> {
-    let mut workspace = Workspace { checkpoint_activations: checkpoint, ..Workspace::default() };
+    let mut workspace = Workspace::default();
+    workspace.checkpoint_activations = checkpoint;
     let mut gradients = model.new_gradients();
     model.forward_for_training(batch, request, noise, &mut workspace);
     model.backward(batch, request, weights, &mut workspace, &mut gradients);
