@@ -3,6 +3,7 @@
 //! Weights are random in the shape of a real model: speed does not depend on their values.
 mod measure;
 mod shapes;
+mod suite;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use kernels::{Device, Isa};
@@ -81,6 +82,19 @@ enum What {
         #[arg(long, default_value_t = 64)]
         completion: usize,
     },
+    /// The whole table, each row in its own process, in turn with a peer
+    Suite {
+        /// Python with torch and transformers
+        #[arg(long)]
+        peer: Option<PathBuf>,
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+        /// Only rows whose name contains this; may be repeated
+        #[arg(long)]
+        only: Vec<String>,
+        #[arg(long, default_value = "bench/results.jsonl")]
+        results: PathBuf,
+    },
     /// Writes a folder with random weights in the SmolLM2-135M shape
     WriteModel { folder: PathBuf },
 }
@@ -104,9 +118,22 @@ fn main() {
         What::Lora { tokens, steps, q8 } => measure::lora(&device, tokens, steps, q8),
         What::FirstStep { model } => measure::first_step(&device, precision, &model),
         What::Kwise { how, k, prompt, completion } => measure::kwise(&device, precision, how, k, prompt, completion),
+        What::Suite { peer, rounds, only, results } => return suite(&device, peer, rounds, only, results),
         What::WriteModel { folder } => shapes::write(&device, &folder),
     };
     println!("{result}");
+}
+
+fn suite(device: &Device, python: Option<PathBuf>, rounds: usize, only: Vec<String>, results: PathBuf) {
+    let model = std::env::temp_dir().join("helpmate-bench-model");
+    if !model.join("model.safetensors").is_file() {
+        shapes::write(device, &model);
+    }
+    let suite = suite::Suite { python, rounds, only, results, model };
+    if let Err(error) = suite.run() {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
 }
 
 fn isa(name: IsaName) -> Isa {

@@ -4,7 +4,10 @@ use clap::ValueEnum;
 use generate::{Generator, Sampling, Settings};
 use kernels::Device;
 use kernels::linear::Precision;
-use model::{AdamWConfig, Derivatives, LoadOptions, LoraConfig, Model, Noise, Optimizer, Request, Trainable, TreeBatch, Workspace};
+use model::{
+    AdamWConfig, Derivatives, LoadOptions, LoraConfig, Model, Noise, Optimizer, Request, Trainable, TreeBatch,
+    Workspace,
+};
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -49,7 +52,8 @@ fn packed_sequences(sequences: usize, tokens: usize, vocabulary: usize) -> (Tree
 /// Seconds of each optimizer step.
 fn steps(model: &mut Model, batch: &TreeBatch, request: &Request, derivatives: &Derivatives, n: usize) -> Vec<f64> {
     let device = model.device().clone();
-    let (mut optimizer, mut gradients, mut workspace) = (Optimizer::new(model, ADAM), model.new_gradients(), Workspace::default());
+    let (mut optimizer, mut gradients, mut workspace) =
+        (Optimizer::new(model, ADAM), model.new_gradients(), Workspace::default());
     let mut one = |model: &mut Model| {
         let started = Instant::now();
         gradients.zero();
@@ -132,7 +136,8 @@ pub enum Sharing {
 pub fn kwise(device: &Device, precision: Precision, how: Sharing, k: usize, prompt: usize, completion: usize) -> Value {
     let mut model = shapes::random(device, shapes::smollm2_135m(), &options(precision, Trainable::Everything, true));
     let vocabulary = model.config().vocab_size;
-    let (prompt_ids, answers) = (ids(prompt, 0, vocabulary), (1..=k as u64).map(|s| ids(completion, s, vocabulary)).collect::<Vec<_>>());
+    let (prompt_ids, answers) =
+        (ids(prompt, 0, vocabulary), (1..=k as u64).map(|s| ids(completion, s, vocabulary)).collect::<Vec<_>>());
     let copies: Vec<usize> = match how {
         Sharing::Shared | Sharing::Passes => (0..k).collect(),
         Sharing::Pairs => (0..k).flat_map(|i| (i + 1..k).flat_map(move |j| [i, j])).collect(),
@@ -140,7 +145,8 @@ pub fn kwise(device: &Device, precision: Precision, how: Sharing, k: usize, prom
     // As many sequences at a time as a trainer would take: those of one prompt when shared, else 9.
     let groups: Vec<&[usize]> = if how == Sharing::Shared { vec![&copies[..]] } else { copies.chunks(9).collect() };
     let device = model.device().clone();
-    let (mut optimizer, mut gradients, mut workspace) = (Optimizer::new(&model, ADAM), model.new_gradients(), Workspace::default());
+    let (mut optimizer, mut gradients, mut workspace) =
+        (Optimizer::new(&model, ADAM), model.new_gradients(), Workspace::default());
     let mut computed = 0;
     let mut one = |model: &mut Model| {
         let started = Instant::now();
@@ -148,7 +154,10 @@ pub fn kwise(device: &Device, precision: Precision, how: Sharing, k: usize, prom
         computed = 0;
         for group in &groups {
             let (batch, scalars) = ranked_batch(how, &prompt_ids, &answers, group);
-            let derivatives = Derivatives { scalars: (0..scalars.len()).map(|i| 0.1 - 0.02 * i as f32).collect(), ..Derivatives::default() };
+            let derivatives = Derivatives {
+                scalars: (0..scalars.len()).map(|i| 0.1 - 0.02 * i as f32).collect(),
+                ..Derivatives::default()
+            };
             computed += batch.len();
             let request = Request::scalars(scalars);
             model.forward_for_training(&batch, &request, Noise::default(), &mut workspace);

@@ -1,0 +1,217 @@
+//! The whole table: each measurement in its own process, in turn with a peer's, medians and ratios.
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// A row of the table.
+struct Row {
+    name: &'static str,
+    ours: &'static [&'static str],
+    /// The peer: what it is called, and its arguments.
+    peer: Peer,
+    /// The figure that is compared; `process_s` is the whole process's wall time.
+    figure: &'static str,
+    /// Environment of the peer.
+    environment: &'static [(&'static str, &'static str)],
+}
+
+enum Peer {
+    None,
+    /// `xtask/peer/bench.py`.
+    Python(&'static [&'static str]),
+    /// Another way to do it in this engine.
+    Ourselves(&'static [&'static str]),
+}
+
+/// PyTorch held to AVX2, as ours is by `--isa avx2`.
+const AVX2: &[(&str, &str)] =
+    &[("ATEN_CPU_CAPABILITY", "avx2"), ("ONEDNN_MAX_CPU_ISA", "AVX2"), ("MKL_ENABLE_INSTRUCTIONS", "AVX2")];
+
+const ROWS: &[Row] = &[
+    row("train 4x256 bf16", &["train"], Peer::Python(&["train"]), "tokens_per_second"),
+    row(
+        "train 4x256 f32",
+        &["train", "--precision", "f32"],
+        Peer::Python(&["train", "--precision", "f32"]),
+        "tokens_per_second",
+    ),
+    Row {
+        environment: AVX2,
+        ..row("train 4x256 bf16 avx2", &["train", "--isa", "avx2"], Peer::Python(&["train"]), "tokens_per_second")
+    },
+    Row {
+        environment: AVX2,
+        ..row(
+            "train 4x256 f32 avx2",
+            &["train", "--isa", "avx2", "--precision", "f32"],
+            Peer::Python(&["train", "--precision", "f32"]),
+            "tokens_per_second",
+        )
+    },
+    row("generate 8x64 bf16", &["generate"], Peer::Python(&["generate"]), "tokens_per_second"),
+    row(
+        "generate 64x64 bf16",
+        &["generate", "--sequences", "64"],
+        Peer::Python(&["generate", "--sequences", "64"]),
+        "tokens_per_second",
+    ),
+    row(
+        "first step",
+        &["first-step", "--model", "MODEL"],
+        Peer::Python(&["first-step", "--model", "MODEL"]),
+        "process_s",
+    ),
+    row("lora 1.5B bf16", &["lora"], Peer::None, "tokens_per_second"),
+    row("lora 1.5B q8", &["lora", "--q8"], Peer::None, "tokens_per_second"),
+    row("k-wise shared / passes", &["kwise"], Peer::Ourselves(&["kwise", "--how", "passes"]), "prompts_per_second"),
+    row("k-wise shared / pairs", &["kwise"], Peer::Ourselves(&["kwise", "--how", "pairs"]), "prompts_per_second"),
+];
+
+const fn row(name: &'static str, ours: &'static [&'static str], peer: Peer, figure: &'static str) -> Row {
+    Row { name, ours, peer, figure, environment: &[] }
+}
+
+/// What to run.
+pub struct Suite {
+    /// Python with torch and transformers; without one, ours alone.
+    pub python: Option<PathBuf>,
+    /// Times that each pair is run.
+    pub rounds: usize,
+    /// Rows whose name contains one of these; all when empty.
+    pub only: Vec<String>,
+    /// Where rows are appended.
+    pub results: PathBuf,
+    /// A model folder of the SmolLM2-135M shape.
+    pub model: PathBuf,
+}
+
+impl Suite {
+    /// Runs the table, prints it and appends its rows.
+    pub fn run(&self) -> std::io::Result<()> {
+        println!(
+            "{:26} {:>10} {:>10} {:>7} {:>9} {:>9} {:>7}",
+            "measurement", "ours", "peer", "ratio", "ours GB", "peer GB", "ratio"
+        );
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&self.results)?;
+        for row in ROWS.iter().filter(|r| self.only.is_empty() || self.only.iter().any(|o| r.name.contains(o.as_str())))
+        {
+            let result = self.measure(row)?;
+            print_row(&result);
+            writeln!(file, "{result}")?;
+        }
+        Ok(())
+    }
+
+    fn measure(&self, row: &Row) -> std::io::Result<Value> {
+        let (mut ours, mut peers) = (Vec::new(), Vec::new());
+        for _ in 0..self.rounds {
+            ours.push(self.ours(row.ours)?);
+            match row.peer {
+                Peer::Python(arguments) => {
+                    if let Some(python) = &self.python {
+                        let mut command = Command::new(python);
+                        command.arg(script()).args(self.filled(arguments)).envs(row.environment.iter().copied());
+                        peers.push(timed(&mut command)?);
+                    }
+                }
+                Peer::Ourselves(arguments) => peers.push(self.ours(arguments)?),
+                Peer::None => {}
+            }
+        }
+        let peer_name = match row.peer {
+            Peer::Python(_) => "pytorch",
+            Peer::Ourselves(_) => "ourselves, not shared",
+            Peer::None => "none",
+        };
+        let (a, b) = (median(&ours, row.figure), median(&peers, row.figure));
+        Ok(json!({
+            "name": row.name, "figure": row.figure, "ours": a, "peer": b, "ratio": ratio(a, b), "peer_name": peer_name,
+            "ours_peak_bytes": median(&ours, "peak_bytes"), "peer_peak_bytes": median(&peers, "peak_bytes"),
+            "peak_ratio": ratio(median(&ours, "peak_bytes"), median(&peers, "peak_bytes")),
+            "rounds": self.rounds, "ours_all": all(&ours, row.figure), "peer_all": all(&peers, row.figure),
+            "commit": commit(), "machine": machine(), "unix_time": seconds_since_epoch(),
+        }))
+    }
+
+    fn ours(&self, arguments: &[&str]) -> std::io::Result<Value> {
+        timed(Command::new(std::env::current_exe()?).args(self.filled(arguments)))
+    }
+
+    fn filled(&self, arguments: &[&str]) -> Vec<String> {
+        let model = self.model.display().to_string();
+        arguments.iter().map(|a| if *a == "MODEL" { model.clone() } else { a.to_string() }).collect()
+    }
+}
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../xtask/peer/bench.py")
+}
+
+/// Runs a measurement; its last line of output is the result, to which the whole process's time is added.
+fn timed(command: &mut Command) -> std::io::Result<Value> {
+    let started = Instant::now();
+    let output = command.stderr(Stdio::piped()).output()?;
+    let seconds = started.elapsed().as_secs_f64();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let last = text.lines().last().unwrap_or_default();
+    match serde_json::from_str::<Value>(last) {
+        Ok(mut value) if output.status.success() => {
+            value["process_s"] = json!(seconds);
+            Ok(value)
+        }
+        _ => Err(std::io::Error::other(format!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr)))),
+    }
+}
+
+fn all(values: &[Value], figure: &str) -> Vec<f64> {
+    values.iter().filter_map(|v| v[figure].as_f64()).collect()
+}
+
+fn median(values: &[Value], figure: &str) -> Option<f64> {
+    let mut numbers = all(values, figure);
+    numbers.sort_by(f64::total_cmp);
+    numbers.get(numbers.len() / 2).copied()
+}
+
+fn ratio(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    Some(a? / b?)
+}
+
+fn print_row(result: &Value) {
+    let number = |key: &str, factor: f64, digits: usize| {
+        result[key].as_f64().map_or("-".to_string(), |x| format!("{:.digits$}", x * factor))
+    };
+    println!(
+        "{:26} {:>10} {:>10} {:>7} {:>9} {:>9} {:>7}   {}",
+        result["name"].as_str().unwrap_or_default(),
+        number("ours", 1.0, 2),
+        number("peer", 1.0, 2),
+        number("ratio", 1.0, 2),
+        number("ours_peak_bytes", 1e-9, 2),
+        number("peer_peak_bytes", 1e-9, 2),
+        number("peak_ratio", 1.0, 2),
+        result["figure"].as_str().unwrap_or_default(),
+    );
+}
+
+fn commit() -> String {
+    let output = Command::new("git").args(["describe", "--always", "--dirty", "--abbrev=12"]).output();
+    output.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_string()).unwrap_or_default()
+}
+
+fn machine() -> Value {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info
+        .lines()
+        .find_map(|l| l.strip_prefix("model name"))
+        .map(|l| l.trim_start_matches(['\t', ' ', ':']))
+        .unwrap_or_default();
+    let cores = std::thread::available_parallelism().map_or(0, |n| n.get());
+    json!({"cpu": name, "cores": cores, "isa": format!("{:?}", kernels::Device::detect(Some(1)).isa)})
+}
+
+fn seconds_since_epoch() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs())
+}
