@@ -60,3 +60,6 @@ fn train(
     library.train(&mut TrainerWrapper::from(trainer), texts)?;
     library.to_string(false)
 }
+
+#[cfg(test)]
+mod tests;

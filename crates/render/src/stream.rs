@@ -1,4 +1,6 @@
 //! Decoding while tokens arrive: only whole characters leave.
+use std::collections::VecDeque;
+
 use crate::tokenizer::Tokenizer;
 
 /// How many tokens before a piece of text are looked at to decode it rightly.
@@ -6,6 +8,8 @@ const CONTEXT_TOKENS: usize = 8;
 /// A character has at most four bytes. After so many tokens without a whole one the bytes are
 /// not UTF-8, and waiting longer won't help.
 const PENDING_TOKENS_MAX: usize = 8;
+/// How far back the beginning of a character is looked for.
+const CONTEXT_TOKENS_MAX: usize = 64;
 
 /// Turns tokens into text as they come. Joined, its pieces are the text of the whole.
 ///
@@ -14,15 +18,16 @@ const PENDING_TOKENS_MAX: usize = 8;
 /// and their text cut off.
 pub struct StreamDecoder<'a> {
     tokenizer: &'a Tokenizer,
-    context: Vec<u32>,
+    /// Runs of tokens that end with a character, so that none is cut apart when old ones go.
+    context: VecDeque<Vec<u32>>,
     pending: Vec<u32>,
     skip_specials: bool,
 }
 
 impl<'a> StreamDecoder<'a> {
     pub(crate) fn new(tokenizer: &'a Tokenizer, context: &[u32], skip_specials: bool) -> Self {
-        let start = context.len().saturating_sub(CONTEXT_TOKENS);
-        StreamDecoder { tokenizer, context: context[start..].to_vec(), pending: Vec::new(), skip_specials }
+        let recent = recent(tokenizer, context);
+        StreamDecoder { tokenizer, context: VecDeque::from([recent.to_vec()]), pending: Vec::new(), skip_specials }
     }
 
     /// Takes a token; gives the text that is certain now, often one word, sometimes nothing.
@@ -52,8 +57,8 @@ impl<'a> StreamDecoder<'a> {
     fn new_text(&self) -> String {
         let decode =
             |token_ids: &[u32]| self.tokenizer.decode_choosing(token_ids, self.skip_specials).unwrap_or_default();
-        let before = decode(&self.context);
-        let mut all = self.context.clone();
+        let mut all: Vec<u32> = self.context.iter().flatten().copied().collect();
+        let before = decode(&all);
         all.extend(&self.pending);
         let whole = decode(&all);
         match whole.strip_prefix(&before) {
@@ -71,8 +76,25 @@ impl<'a> StreamDecoder<'a> {
     }
 
     fn settle(&mut self) {
-        self.context.append(&mut self.pending);
-        let extra = self.context.len().saturating_sub(CONTEXT_TOKENS);
-        self.context.drain(..extra);
+        self.context.push_back(std::mem::take(&mut self.pending));
+        while self.context.len() > CONTEXT_TOKENS {
+            self.context.pop_front();
+        }
     }
+}
+
+/// The last tokens of a context. A special token is a boundary: what follows it begins a text of
+/// its own, as if alone. And they begin with a whole character, if it isn't too far back.
+fn recent<'c>(tokenizer: &Tokenizer, context: &'c [u32]) -> &'c [u32] {
+    let special = context.iter().rposition(|&id| tokenizer.is_special(id));
+    let first = special.map_or(0, |idx| idx + 1);
+    let text = &context[first..];
+    let cut = |n_tokens: usize| &text[text.len().saturating_sub(n_tokens)..];
+    (CONTEXT_TOKENS..CONTEXT_TOKENS_MAX.min(text.len()))
+        .map(cut)
+        .find(|tokens| {
+            let decoded = tokenizer.decode(tokens).unwrap_or_default();
+            !decoded.starts_with(char::REPLACEMENT_CHARACTER)
+        })
+        .unwrap_or_else(|| cut(CONTEXT_TOKENS_MAX))
 }

@@ -25,7 +25,10 @@ const FUEL_PER_MESSAGE: u64 = 1_000;
 /// Nested blocks, macros and calls.
 const RECURSION_MAX: usize = 60;
 /// A template's source, in bytes: the longest published ones have about 20 thousand.
-const SOURCE_BYTES_MAX: usize = 1 << 20;
+const SOURCE_BYTES_MAX: usize = 1 << 17;
+/// The compiler recurses into `not not not …` and into long sums, one level for each two bytes of
+/// source at worst. It gets a stack that holds a whole source of that.
+const COMPILER_STACK_BYTES: usize = 512 << 20;
 /// Bytes of output beyond eight times the content.
 const OUTPUT_BYTES_MAX: usize = 1 << 20;
 
@@ -92,16 +95,13 @@ impl ChatTemplate {
     /// Compiles a template. `date` answers `strftime_now`.
     ///
     /// # Errors
-    /// It is no Jinja, or longer than a megabyte.
+    /// It is no Jinja, or longer than 128 KiB.
     pub fn new(source: &str, origin: TemplateOrigin, names: SpecialNames, date: Date) -> Result<Self, RenderError> {
         let wrong = |reason: String| RenderError::TemplateSyntax { origin: origin.to_string(), reason };
         if source.len() > SOURCE_BYTES_MAX {
             return Err(wrong(format!("expected at most {SOURCE_BYTES_MAX} bytes, found {}", source.len())));
         }
-        let mut environment = environment(date).map_err(|error| wrong(described(&error)))?;
-        environment
-            .add_template_owned(NAME, python::without_generation_tags(source))
-            .map_err(|error| wrong(described(&error)))?;
+        let environment = compile(source, date).map_err(wrong)?;
         Ok(ChatTemplate { environment, source: source.to_string(), origin, names })
     }
 
@@ -187,6 +187,22 @@ impl fmt::Debug for ChatTemplate {
     }
 }
 
+/// Compiles on a thread with a deep stack; what it makes is flat.
+fn compile(source: &str, date: Date) -> Result<Environment<'static>, String> {
+    let source = python::without_generation_tags(source);
+    let work = move || {
+        let mut environment = environment(date).map_err(|error| described(&error))?;
+        environment.add_template_owned(NAME, source).map_err(|error| described(&error))?;
+        Ok(environment)
+    };
+    std::thread::Builder::new()
+        .stack_size(COMPILER_STACK_BYTES)
+        .spawn(work)
+        .map_err(|error| error.to_string())?
+        .join()
+        .unwrap_or_else(|_| Err("the template compiler gave up".to_string()))
+}
+
 /// An environment that behaves as `transformers`' does, with no loader.
 fn environment(date: Date) -> Result<Environment<'static>, minijinja::Error> {
     let mut environment = Environment::new();
@@ -232,3 +248,6 @@ impl Write for Limited {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,6 +40,7 @@ pub struct Tokenizer {
     raw: AddedTokens,
     normalized: AddedTokens,
     prefix: Vec<u32>,
+    unknown: Option<u32>,
     vocab_size: usize,
 }
 
@@ -73,7 +74,8 @@ impl Tokenizer {
         let (raw, normalized) = added_tokens(&library).map_err(|error| wrong(error.to_string()))?;
         let prefix = post_processor_prefix(&library).map_err(|error| wrong(error.to_string()))?;
         let vocab_size = library.get_vocab(true).values().max().map_or(0, |&highest| highest as usize + 1);
-        Ok(Tokenizer { library, json: text, raw, normalized, prefix, vocab_size })
+        let unknown = unknown_id(&library, &text);
+        Ok(Tokenizer { library, json: text, raw, normalized, prefix, unknown, vocab_size })
     }
 
     /// Encodes a text as it stands: no BOS, no EOS.
@@ -136,8 +138,38 @@ impl Tokenizer {
         if let Some(pre_tokenizer) = self.library.get_pre_tokenizer() {
             pre_tokenizer.pre_tokenize(&mut pieces)?;
         }
-        pieces.tokenize(|piece| self.library.get_model().tokenize(piece.get()))?;
+        pieces.tokenize(|piece| match permission {
+            Permission::Everywhere => self.library.get_model().tokenize(piece.get()),
+            _ => self.plain_tokens(piece.get()),
+        })?;
         pieces.into_encoding(None, 0, OffsetType::Byte)
+    }
+
+    /// The model's tokens for a text that holds no special token. Some vocabularies list their
+    /// special tokens among the words, and a word-level or unigram model finds them there whoever
+    /// wrote them: such a token is cut apart until the model finds something else.
+    fn plain_tokens(&self, text: &str) -> tokenizers::Result<Vec<Token>> {
+        let mut plain = Vec::new();
+        for token in self.library.get_model().tokenize(text)? {
+            if !self.is_special(token.id) || self.unknown == Some(token.id) {
+                plain.push(token);
+                continue;
+            }
+            let (start, end) = token.offsets;
+            let first = text.get(start..end).and_then(|own| own.chars().next()).map_or(0, char::len_utf8);
+            if first == 0 || start + first == end {
+                // A character that is itself special: there is no other way to say it.
+                plain.push(token);
+                continue;
+            }
+            for (from, to) in [(start, start + first), (start + first, end)] {
+                for mut part in self.plain_tokens(&text[from..to])? {
+                    part.offsets = (part.offsets.0 + from, part.offsets.1 + from);
+                    plain.push(part);
+                }
+            }
+        }
+        Ok(plain)
     }
 
     /// The text of tokens, special tokens left out.
@@ -266,6 +298,22 @@ fn added_tokens(library: &tokenizers::Tokenizer) -> tokenizers::Result<(AddedTok
     Ok((AddedTokens::new(raw), AddedTokens::new(normalized)))
 }
 
+/// The token that stands for what the vocabulary lacks, as the model's JSON names it.
+fn unknown_id(library: &tokenizers::Tokenizer, json: &str) -> Option<u32> {
+    #[derive(serde::Deserialize)]
+    struct File {
+        model: Model,
+    }
+    #[derive(serde::Deserialize)]
+    struct Model {
+        unk_token: Option<String>,
+        unk_id: Option<u32>,
+    }
+    let file: File = serde_json::from_str(json).ok()?;
+    let named = file.model.unk_token.and_then(|name| library.token_to_id(&name));
+    named.or(file.model.unk_id)
+}
+
 /// What the post-processor puts before a sequence, found by handing it one.
 fn post_processor_prefix(library: &tokenizers::Tokenizer) -> tokenizers::Result<Vec<u32>> {
     let Some(processor) = library.get_post_processor() else {
@@ -276,3 +324,6 @@ fn post_processor_prefix(library: &tokenizers::Tokenizer) -> tokenizers::Result<
     let processed = processor.process(one, None, true)?;
     Ok(processed.get_ids().iter().copied().take_while(|&id| id != MARK).collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -103,3 +103,6 @@ pub struct GgufTokenizer {
     /// tokenizer_config.json, with the chat template if there is one.
     pub tokenizer_config: Value,
 }
+
+#[cfg(test)]
+mod tests;

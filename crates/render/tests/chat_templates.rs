@@ -96,7 +96,7 @@ fn targets_are_what_the_assistant_says_and_the_token_that_ends_it() {
         ("mistral", format!("  {first}</s>|  {second}</s>")),
         ("mistral metaspace", format!(" {first}</s>| {second}</s>")),
         ("gemma", format!("{first}<end_of_turn>|{second}<end_of_turn>")),
-        ("zephyr", format!("\n{first}</s>|\n{second}</s>")),
+        ("zephyr", format!("{first}</s>|{second}</s>")),
         ("plain", format!(" {first}<|endoftext|>| {second}<|endoftext|>")),
     ];
     for template in cases()["templates"].as_array().unwrap() {
