@@ -13,7 +13,7 @@ pub use error::ConfigError;
 pub use layers::{Layers, Origin};
 pub use resolved::Resolved;
 pub use sections::{
-    BaseDtype, Choose, DataSection, Dtype, Field, LoraSection, LossOn, ModelSection,
-    OptimizerSection, OverLength, Paths, Precision, Schedule, Section, TrainSection,
+    BaseDtype, Choose, DataSection, Dtype, Field, LoraSection, LossOn, ModelSection, OptimizerSection, OverLength,
+    Paths, Precision, Schedule, Section, TrainSection,
 };
 pub use stages::{PretrainConfig, SftConfig, StageConfig};

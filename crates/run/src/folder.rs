@@ -65,15 +65,11 @@ impl RunError {
     pub fn hint(&self) -> Option<String> {
         match self {
             RunError::Config(error) => error.hint(),
-            RunError::Exists { .. } => {
-                Some("--resume continues it; or choose another --out".into())
+            RunError::Exists { .. } => Some("--resume continues it; or choose another --out".into()),
+            RunError::Foreign { .. } | RunError::NoRun { .. } => Some("choose another --out".into()),
+            RunError::Different { .. } => {
+                Some("resume with what the run began with, or start another run in another --out".into())
             }
-            RunError::Foreign { .. } | RunError::NoRun { .. } => {
-                Some("choose another --out".into())
-            }
-            RunError::Different { .. } => Some(
-                "resume with what the run began with, or start another run in another --out".into(),
-            ),
             RunError::File(error) if error.source.kind() == std::io::ErrorKind::StorageFull => {
                 Some("make room, then continue with --resume: the last checkpoint is whole".into())
             }
@@ -106,10 +102,7 @@ impl RunFolder {
     pub fn create(path: &Path, config: &str, lineage: &Lineage) -> Result<RunFolder, RunError> {
         check_empty(path)?;
         fs::create_dir_all(path).map_err(FileError::at(path, "create"))?;
-        let folder = RunFolder {
-            path: path.to_path_buf(),
-            _lock: lock(path)?,
-        };
+        let folder = RunFolder { path: path.to_path_buf(), _lock: lock(path)? };
         folder.write_json(LINEAGE, lineage)?;
         folder.write_config(config)?; // last: a folder with a config is a run
         Ok(folder)
@@ -118,14 +111,9 @@ impl RunFolder {
     /// Continues a run; what dead processes left half-written is removed.
     pub fn open(path: &Path) -> Result<RunFolder, RunError> {
         if !path.join(CONFIG).is_file() {
-            return Err(RunError::NoRun {
-                path: path.to_path_buf(),
-            });
+            return Err(RunError::NoRun { path: path.to_path_buf() });
         }
-        let folder = RunFolder {
-            path: path.to_path_buf(),
-            _lock: lock(path)?,
-        };
+        let folder = RunFolder { path: path.to_path_buf(), _lock: lock(path)? };
         atomic::remove_leftovers(path)?;
         if folder.checkpoints_path().is_dir() {
             atomic::remove_leftovers(&folder.checkpoints_path())?;
@@ -137,9 +125,7 @@ impl RunFolder {
     pub fn saved_config(path: &Path) -> Result<(PathBuf, String), RunError> {
         let file = path.join(CONFIG);
         if !file.is_file() {
-            return Err(RunError::NoRun {
-                path: path.to_path_buf(),
-            });
+            return Err(RunError::NoRun { path: path.to_path_buf() });
         }
         let text = fs::read_to_string(&file).map_err(FileError::at(&file, "read"))?;
         Ok((file, text))
@@ -164,28 +150,20 @@ impl RunFolder {
     pub fn check_lineage(&self, now: &Lineage) -> Result<(), RunError> {
         match now.difference(&self.lineage()?) {
             None => Ok(()),
-            Some(difference) => Err(RunError::Different {
-                path: self.path.clone(),
-                difference,
-            }),
+            Some(difference) => Err(RunError::Different { path: self.path.clone(), difference }),
         }
     }
 
     /// Replaces `config.toml` (a resumed run that trains longer).
     pub fn write_config(&self, config: &str) -> Result<(), RunError> {
-        Ok(stdx::write_file(
-            &self.path.join(CONFIG),
-            config.as_bytes(),
-        )?)
+        Ok(stdx::write_file(&self.path.join(CONFIG), config.as_bytes())?)
     }
 
     /// Writes a file of the run as JSON.
     pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), RunError> {
         let path = self.path.join(name);
-        let mut text = serde_json::to_string_pretty(value).map_err(|error| RunError::Damaged {
-            path: path.clone(),
-            message: error.to_string(),
-        })?;
+        let mut text = serde_json::to_string_pretty(value)
+            .map_err(|error| RunError::Damaged { path: path.clone(), message: error.to_string() })?;
         text.push('\n');
         Ok(stdx::write_file(&path, text.as_bytes())?)
     }
@@ -205,10 +183,7 @@ impl RunFolder {
     }
 
     /// Publishes `final/`, replacing an earlier one whole.
-    pub fn publish_final<E: From<RunError>>(
-        &self,
-        write: impl FnOnce(&Path) -> Result<(), E>,
-    ) -> Result<PathBuf, E> {
+    pub fn publish_final<E: From<RunError>>(&self, write: impl FnOnce(&Path) -> Result<(), E>) -> Result<PathBuf, E> {
         let path = self.final_path();
         publish(&path, write)?;
         Ok(path)
@@ -256,11 +231,7 @@ impl RunFolder {
 
     fn remove_old(&self, keep: usize, spare: &[u64]) -> Result<(), RunError> {
         let all = self.checkpoints()?;
-        let old = if keep == 0 {
-            0
-        } else {
-            all.len().saturating_sub(keep)
-        };
+        let old = if keep == 0 { 0 } else { all.len().saturating_sub(keep) };
         for checkpoint in &all[..old] {
             if !spare.contains(&checkpoint.step) {
                 let path = &checkpoint.path;
@@ -274,16 +245,11 @@ impl RunFolder {
 /// Reads a JSON file.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, RunError> {
     let bytes = fs::read(path).map_err(FileError::at(path, "read"))?;
-    serde_json::from_slice(&bytes).map_err(|error| RunError::Damaged {
-        path: path.to_path_buf(),
-        message: error.to_string(),
-    })
+    serde_json::from_slice(&bytes)
+        .map_err(|error| RunError::Damaged { path: path.to_path_buf(), message: error.to_string() })
 }
 
-fn publish<E: From<RunError>>(
-    path: &Path,
-    write: impl FnOnce(&Path) -> Result<(), E>,
-) -> Result<(), E> {
+fn publish<E: From<RunError>>(path: &Path, write: impl FnOnce(&Path) -> Result<(), E>) -> Result<(), E> {
     let pending = PendingFolder::new(path).map_err(RunError::from)?;
     write(pending.path())?;
     pending.publish().map_err(RunError::from)?;
@@ -293,9 +259,7 @@ fn publish<E: From<RunError>>(
 /// Nothing there, or only what a start that was killed at once leaves.
 fn check_empty(path: &Path) -> Result<(), RunError> {
     if path.join(CONFIG).is_file() && path.join(LINEAGE).is_file() {
-        return Err(RunError::Exists {
-            path: path.to_path_buf(),
-        });
+        return Err(RunError::Exists { path: path.to_path_buf() });
     }
     if !path.exists() {
         return Ok(());
@@ -304,10 +268,7 @@ fn check_empty(path: &Path) -> Result<(), RunError> {
         let name = entry.map_err(FileError::at(path, "list"))?.file_name();
         let name = name.to_string_lossy();
         if name != LINEAGE && name != LOCK && !name.contains(atomic::TEMPORARY_MARK) {
-            return Err(RunError::Foreign {
-                path: path.to_path_buf(),
-                found: name.into_owned(),
-            });
+            return Err(RunError::Foreign { path: path.to_path_buf(), found: name.into_owned() });
         }
     }
     Ok(())
@@ -319,9 +280,7 @@ fn lock(path: &Path) -> Result<File, RunError> {
     let file = File::create(&file_path).map_err(FileError::at(&file_path, "create"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(RunError::Locked {
-            path: path.to_path_buf(),
-        }),
+        Err(TryLockError::WouldBlock) => Err(RunError::Locked { path: path.to_path_buf() }),
         Err(TryLockError::Error(source)) => Err(FileError::at(&file_path, "lock")(source).into()),
     }
 }

@@ -19,19 +19,13 @@ pub struct SourceNote {
 impl SourceNote {
     /// The note of a model: in its folder or, for a single file, beside it. `None` when there is none.
     pub fn of(model: &Path) -> Result<Option<SourceNote>, FileError> {
-        let folder = if model.is_dir() {
-            model
-        } else {
-            model.parent().unwrap_or(Path::new("."))
-        };
+        let folder = if model.is_dir() { model } else { model.parent().unwrap_or(Path::new(".")) };
         let path = folder.join(SOURCE_FILE);
         if !path.exists() {
             return Ok(None);
         }
         let bytes = std::fs::read(&path).map_err(FileError::at(&path, "read"))?;
-        serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|error| FileError::at(&path, "parse")(error.into()))
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| FileError::at(&path, "parse")(error.into()))
     }
 
     /// Puts the note into a model folder.
@@ -54,15 +48,8 @@ pub struct Hashed {
 impl Hashed {
     /// Hashes a file, or a folder with all that is in it.
     pub fn of(path: &Path) -> Result<Hashed, FileError> {
-        let hash = if path.is_dir() {
-            stdx::hash::folder(path)?
-        } else {
-            stdx::hash::file(path)?
-        };
-        Ok(Hashed {
-            path: path.to_path_buf(),
-            hash,
-        })
+        let hash = if path.is_dir() { stdx::hash::folder(path)? } else { stdx::hash::file(path)? };
+        Ok(Hashed { path: path.to_path_buf(), hash })
     }
 }
 
@@ -136,13 +123,7 @@ impl Lineage {
                 return one(what, &number(found), &number(expected));
             }
             let mut pairs = found.iter().zip(expected);
-            pairs.find_map(|(now, then)| {
-                one(
-                    &format!("{what} {}", now.path.display()),
-                    &now.hash,
-                    &then.hash,
-                )
-            })
+            pairs.find_map(|(now, then)| one(&format!("{what} {}", now.path.display()), &now.hash, &then.hash))
         };
         one("the stage", &self.stage, &started.stage)
             .or_else(|| one("the model", &self.parent.hash, &started.parent.hash))
@@ -151,35 +132,20 @@ impl Lineage {
             .or_else(|| files("held-out data", &self.held_out, &started.held_out))
             .or_else(|| {
                 let shown = |hash: &Option<String>| hash.clone().unwrap_or("none".into());
-                one(
-                    "the chat template",
-                    &shown(&self.chat_template),
-                    &shown(&started.chat_template),
-                )
+                one("the chat template", &shown(&self.chat_template), &shown(&started.chat_template))
             })
-            .or_else(|| {
-                one(
-                    "the precision",
-                    &self.device.precision,
-                    &started.device.precision,
-                )
-            })
+            .or_else(|| one("the precision", &self.device.precision, &started.device.precision))
     }
 }
 
 /// The time now, RFC 3339 in UTC.
 pub fn now() -> String {
-    jiff::Timestamp::now()
-        .strftime("%Y-%m-%dT%H:%M:%SZ")
-        .to_string()
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// The commit that `folder`'s repository stands at, read from `.git` itself. `None` outside of a repository.
 pub fn git_revision(folder: &Path) -> Option<String> {
-    let git = folder
-        .ancestors()
-        .map(|f| f.join(".git"))
-        .find(|git| git.is_dir())?;
+    let git = folder.ancestors().map(|f| f.join(".git")).find(|git| git.is_dir())?;
     let head = std::fs::read_to_string(git.join("HEAD")).ok()?;
     let Some(name) = head.trim().strip_prefix("ref: ") else {
         return Some(head.trim().to_owned());
@@ -188,9 +154,7 @@ pub fn git_revision(folder: &Path) -> Option<String> {
         return Some(commit.trim().to_owned());
     }
     let packed = std::fs::read_to_string(git.join("packed-refs")).ok()?;
-    let line = packed
-        .lines()
-        .find(|line| line.ends_with(&format!(" {name}")))?;
+    let line = packed.lines().find(|line| line.ends_with(&format!(" {name}")))?;
     line.split(' ').next().map(str::to_owned)
 }
 
@@ -199,10 +163,7 @@ mod tests {
     use super::*;
 
     fn lineage() -> Lineage {
-        let hashed = |path: &str| Hashed {
-            path: path.into(),
-            hash: stdx::hash::bytes(path.as_bytes()),
-        };
+        let hashed = |path: &str| Hashed { path: path.into(), hash: stdx::hash::bytes(path.as_bytes()) };
         Lineage {
             stage: "sft".into(),
             parent: hashed("base"),
@@ -234,25 +195,16 @@ mod tests {
         assert_eq!(difference.what, "training data b.jsonl");
         other.data.pop();
         let difference = other.difference(&started).expect("a file less");
-        assert_eq!(
-            (difference.found.as_str(), difference.expected.as_str()),
-            ("1 files", "2 files")
-        );
+        assert_eq!((difference.found.as_str(), difference.expected.as_str()), ("1 files", "2 files"));
     }
 
     #[test]
     fn a_note_travels_with_its_model() {
         let dir = tempfile::tempdir().expect("temporary folder");
         assert_eq!(SourceNote::of(dir.path()).expect("no note"), None);
-        let note = SourceNote {
-            source: "pypi:x".into(),
-            note: "dequantised Q4_1".into(),
-        };
+        let note = SourceNote { source: "pypi:x".into(), note: "dequantised Q4_1".into() };
         note.write(dir.path()).expect("write");
-        assert_eq!(
-            SourceNote::of(dir.path()).expect("read"),
-            Some(note.clone())
-        );
+        assert_eq!(SourceNote::of(dir.path()).expect("read"), Some(note.clone()));
         let gguf = dir.path().join("m.gguf");
         assert_eq!(SourceNote::of(&gguf).expect("beside the file"), Some(note));
         std::fs::write(dir.path().join(SOURCE_FILE), "{").expect("write");

@@ -21,31 +21,19 @@ impl JsonLines {
     pub fn open(path: &Path, last_step: u64) -> Result<JsonLines, RunError> {
         let kept: Vec<Map<String, Value>> = read_lines(path)?
             .into_iter()
-            .filter(|line| {
-                line.get("step")
-                    .and_then(Value::as_u64)
-                    .is_some_and(|step| step <= last_step)
-            })
+            .filter(|line| line.get("step").and_then(Value::as_u64).is_some_and(|step| step <= last_step))
             .collect();
         let text = stdx::jsonl::to_string(&kept).expect("JSON values");
         stdx::write_file(path, text.as_bytes())?;
-        let file = OpenOptions::new()
-            .append(true)
-            .open(path)
-            .map_err(FileError::at(path, "open"))?;
-        Ok(JsonLines {
-            path: path.to_path_buf(),
-            file,
-        })
+        let file = OpenOptions::new().append(true).open(path).map_err(FileError::at(path, "open"))?;
+        Ok(JsonLines { path: path.to_path_buf(), file })
     }
 
     /// Appends one line.
     pub fn append(&mut self, line: &Map<String, Value>) -> Result<(), RunError> {
         let mut bytes = serde_json::to_vec(line).expect("JSON values");
         bytes.push(b'\n');
-        self.file
-            .write_all(&bytes)
-            .map_err(FileError::at(&self.path, "write"))?;
+        self.file.write_all(&bytes).map_err(FileError::at(&self.path, "write"))?;
         Ok(())
     }
 }
@@ -76,25 +64,12 @@ pub struct Metrics {
 
 impl Metrics {
     /// Continues the files in `folder` after `last_step` (0: from the beginning).
-    pub fn open(
-        folder: &Path,
-        last_step: u64,
-        csv: bool,
-        events: bool,
-    ) -> Result<Metrics, RunError> {
+    pub fn open(folder: &Path, last_step: u64, csv: bool, events: bool) -> Result<Metrics, RunError> {
         let path = folder.join("metrics.jsonl");
         let lines = JsonLines::open(&path, last_step)?;
         let earlier = read_lines(&path)?;
-        let csv = if csv {
-            Some(Csv::create(&folder.join("metrics.csv"), &earlier)?)
-        } else {
-            None
-        };
-        let events = if events {
-            Some(Events::create(folder, &earlier)?)
-        } else {
-            None
-        };
+        let csv = if csv { Some(Csv::create(&folder.join("metrics.csv"), &earlier)?) } else { None };
+        let events = if events { Some(Events::create(folder, &earlier)?) } else { None };
         Ok(Metrics { lines, csv, events })
     }
 
@@ -123,12 +98,7 @@ struct Csv {
 impl Csv {
     fn create(path: &Path, earlier: &[Map<String, Value>]) -> Result<Csv, RunError> {
         let file = File::create(path).map_err(FileError::at(path, "create"))?;
-        let mut csv = Csv {
-            path: path.to_path_buf(),
-            columns: vec![],
-            rows: vec![],
-            file,
-        };
+        let mut csv = Csv { path: path.to_path_buf(), columns: vec![], rows: vec![], file };
         for line in earlier {
             csv.append(line)?;
         }
@@ -136,27 +106,17 @@ impl Csv {
     }
 
     fn append(&mut self, line: &Map<String, Value>) -> Result<(), RunError> {
-        let new: Vec<String> = line
-            .keys()
-            .filter(|key| !self.columns.contains(key))
-            .cloned()
-            .collect();
+        let new: Vec<String> = line.keys().filter(|key| !self.columns.contains(key)).cloned().collect();
         self.rows.push(line.clone());
         let text = if new.is_empty() {
             csv_row(&self.columns, line)
         } else {
             self.columns.extend(new);
             self.file = File::create(&self.path).map_err(FileError::at(&self.path, "create"))?;
-            let rows: String = self
-                .rows
-                .iter()
-                .map(|row| csv_row(&self.columns, row))
-                .collect();
+            let rows: String = self.rows.iter().map(|row| csv_row(&self.columns, row)).collect();
             format!("{}\n{rows}", self.columns.join(","))
         };
-        self.file
-            .write_all(text.as_bytes())
-            .map_err(FileError::at(&self.path, "write"))?;
+        self.file.write_all(text.as_bytes()).map_err(FileError::at(&self.path, "write"))?;
         Ok(())
     }
 }
@@ -196,9 +156,7 @@ impl Events {
         let scalars: Vec<Vec<u8>> = line
             .iter()
             .filter(|(key, _)| *key != "step")
-            .filter_map(|(key, value)| {
-                Some(tensorboard::scalar(now, step, key, value.as_f64()? as f32))
-            })
+            .filter_map(|(key, value)| Some(tensorboard::scalar(now, step, key, value.as_f64()? as f32)))
             .collect();
         self.write(&scalars)
     }
@@ -208,9 +166,7 @@ impl Events {
         for record in records {
             tensorboard::write_record(&mut bytes, record).expect("write to memory");
         }
-        self.file
-            .write_all(&bytes)
-            .map_err(FileError::at(&self.path, "write"))?;
+        self.file.write_all(&bytes).map_err(FileError::at(&self.path, "write"))?;
         Ok(())
     }
 }
@@ -234,54 +190,30 @@ mod tests {
         let path = dir.path().join("metrics.jsonl");
         std::fs::write(&path, "{\"step\":1}\n{\"step\":2}\n{\"step\":3}\n{\"st").expect("write");
         let mut lines = JsonLines::open(&path, 2).expect("open");
-        lines
-            .append(&line(json!({"step": 3, "loss": 0.5})))
-            .expect("append");
+        lines.append(&line(json!({"step": 3, "loss": 0.5}))).expect("append");
         let text = std::fs::read_to_string(&path).expect("read");
-        assert_eq!(
-            text,
-            "{\"step\":1}\n{\"step\":2}\n{\"step\":3,\"loss\":0.5}\n"
-        );
+        assert_eq!(text, "{\"step\":1}\n{\"step\":2}\n{\"step\":3,\"loss\":0.5}\n");
     }
 
     #[test]
     fn a_late_column_widens_the_table() {
         let dir = tempfile::tempdir().expect("temporary folder");
         let mut metrics = Metrics::open(dir.path(), 0, true, false).expect("open");
-        metrics
-            .append(&line(json!({"step": 1, "loss": 2.5})))
-            .expect("append");
-        metrics
-            .append(&line(
-                json!({"step": 2, "loss": 2.25, "held_out_loss": 3.0}),
-            ))
-            .expect("append");
-        metrics
-            .append(&line(json!({"step": 3, "loss": 2.0})))
-            .expect("append");
+        metrics.append(&line(json!({"step": 1, "loss": 2.5}))).expect("append");
+        metrics.append(&line(json!({"step": 2, "loss": 2.25, "held_out_loss": 3.0}))).expect("append");
+        metrics.append(&line(json!({"step": 3, "loss": 2.0}))).expect("append");
         let text = std::fs::read_to_string(dir.path().join("metrics.csv")).expect("read");
-        assert_eq!(
-            text,
-            "step,loss,held_out_loss\n1,2.5,\n2,2.25,3.0\n3,2.0,\n"
-        );
+        assert_eq!(text, "step,loss,held_out_loss\n1,2.5,\n2,2.25,3.0\n3,2.0,\n");
     }
 
     #[test]
     fn resuming_rewrites_the_event_file_without_doubles() {
         let dir = tempfile::tempdir().expect("temporary folder");
-        let size = || {
-            std::fs::metadata(dir.path().join("events.out.tfevents.helpmate"))
-                .expect("size")
-                .len()
-        };
+        let size = || std::fs::metadata(dir.path().join("events.out.tfevents.helpmate")).expect("size").len();
         let mut metrics = Metrics::open(dir.path(), 0, false, true).expect("open");
-        metrics
-            .append(&line(json!({"step": 1, "loss": 2.5})))
-            .expect("append");
+        metrics.append(&line(json!({"step": 1, "loss": 2.5}))).expect("append");
         let one = size();
-        metrics
-            .append(&line(json!({"step": 2, "loss": 2.5})))
-            .expect("append");
+        metrics.append(&line(json!({"step": 2, "loss": 2.5}))).expect("append");
         assert!(size() > one);
         Metrics::open(dir.path(), 1, false, true).expect("resume");
         assert_eq!(size(), one);

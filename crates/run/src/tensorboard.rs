@@ -41,9 +41,7 @@ pub fn write_record(out: &mut impl Write, record: &[u8]) -> io::Result<()> {
 
 /// TFRecord's masked CRC-32C: rotated right by 15 bits, plus a constant.
 fn masked_crc(bytes: &[u8]) -> u32 {
-    crc32c::crc32c(bytes)
-        .rotate_right(15)
-        .wrapping_add(0xa282_ead8)
+    crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
 fn put_key(out: &mut Vec<u8>, field: u64, wire_type: u64) {

@@ -45,10 +45,7 @@ fn later_layers_win_and_origins_are_kept() {
     assert_eq!((lora.rank, lora.alpha), (4, Some(16.0)));
     assert_eq!(config.train.epochs, Some(1)); // neither epochs nor max_steps given
     assert_eq!(resolved.origin("optimizer.lr"), Origin::Set);
-    assert_eq!(
-        resolved.origin("optimizer.warmup_steps"),
-        Origin::File("my.toml".into())
-    );
+    assert_eq!(resolved.origin("optimizer.warmup_steps"), Origin::File("my.toml".into()));
     let text = resolved.to_toml();
     for line in [
         "lr = 1.0  # --set",
@@ -60,10 +57,7 @@ fn later_layers_win_and_origins_are_kept() {
     ] {
         assert!(text.contains(line), "{line:?} is missing in:\n{text}");
     }
-    assert!(
-        !text.contains("shared_prefix"),
-        "an option without effect was written:\n{text}"
-    );
+    assert!(!text.contains("shared_prefix"), "an option without effect was written:\n{text}");
 }
 
 #[test]
@@ -78,43 +72,26 @@ fn what_is_saved_can_be_resumed_and_may_only_train_longer() {
             .unwrap()
     };
     let same = again("train.save_every=3");
-    assert_eq!(
-        same.origin("train.max_steps"),
-        Origin::Saved("--set".into())
-    );
+    assert_eq!(same.origin("train.max_steps"), Origin::Saved("--set".into()));
     assert_eq!(same.origin("optimizer.min_lr_ratio"), Origin::Default);
     same.check_resumes(&started).unwrap();
 
     let longer = again("train.epochs=2");
-    assert_eq!(
-        (longer.config.train.epochs, longer.config.train.max_steps),
-        (Some(2), None)
-    );
+    assert_eq!((longer.config.train.epochs, longer.config.train.max_steps), (Some(2), None));
     longer.check_resumes(&started).unwrap();
 
-    let error = again("train.batch_size=3")
-        .check_resumes(&started)
-        .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "`train.batch_size` is 3 (--set), but the run was started with 8"
-    );
+    let error = again("train.batch_size=3").check_resumes(&started).unwrap_err();
+    assert_eq!(error.to_string(), "`train.batch_size` is 3 (--set), but the run was started with 8");
 }
 
 #[test]
 fn unknown_keys_name_the_nearest() {
-    assert_eq!(
-        refusal(&["optimizer.lrr=1"]),
-        "--set: unknown key `optimizer.lrr` | did you mean `optimizer.lr`?"
-    );
+    assert_eq!(refusal(&["optimizer.lrr=1"]), "--set: unknown key `optimizer.lrr` | did you mean `optimizer.lr`?");
     // the right name in the wrong section
     assert!(refusal(&["train.lr=1"]).ends_with("did you mean `optimizer.lr`?"));
     assert!(refusal(&["optimzer.betas=[0.9,0.9]"]).ends_with("did you mean `optimizer.betas`?"));
     assert_eq!(refusal(&["ppo.kl_budget=1"]), "--set: unknown key `ppo.kl_budget`");
-    let error = base()
-        .file::<SftConfig>(Path::new("c.toml"), "[train]\nbatchsize = 4\n")
-        .err()
-        .unwrap();
+    let error = base().file::<SftConfig>(Path::new("c.toml"), "[train]\nbatchsize = 4\n").err().unwrap();
     assert_eq!(error.to_string(), "c.toml: unknown key `train.batchsize`");
     assert_eq!(error.hint().unwrap(), "did you mean `train.batch_size`?");
     assert!(refusal(&["model.lora={rank=1, alhpa=2}"]).contains("alhpa"));
@@ -123,42 +100,15 @@ fn unknown_keys_name_the_nearest() {
 #[test]
 fn values_out_of_range_are_refused() {
     for (set, expected) in [
-        (
-            "optimizer.lr=nan",
-            "`optimizer.lr` = NaN (--set): expected a finite number above 0",
-        ),
-        (
-            "optimizer.lr=-1e-5",
-            "`optimizer.lr` = -0.00001 (--set): expected a finite number above 0",
-        ),
-        (
-            "optimizer.lr=inf",
-            "`optimizer.lr` = inf (--set): expected a finite number above 0",
-        ),
-        (
-            "model.dropout=1.0",
-            "`model.dropout` = 1 (--set): expected a number in [0, 1)",
-        ),
-        (
-            "data.max_length=1",
-            "`data.max_length` = 1 (--set): expected at least 2 tokens",
-        ),
-        (
-            "train.batch_size=0",
-            "`train.batch_size` = 0 (--set): expected at least 1",
-        ),
-        (
-            "train.max_steps=0",
-            "`train.max_steps` = 0 (--set): expected at least 1",
-        ),
-        (
-            "train.ema=1",
-            "`train.ema` = 1 (--set): expected a number in (0, 1)",
-        ),
-        (
-            "optimizer.betas=[0.9, 1.0]",
-            "`optimizer.betas` = [0.9, 1.0] (--set): expected two numbers in [0, 1)",
-        ),
+        ("optimizer.lr=nan", "`optimizer.lr` = NaN (--set): expected a finite number above 0"),
+        ("optimizer.lr=-1e-5", "`optimizer.lr` = -0.00001 (--set): expected a finite number above 0"),
+        ("optimizer.lr=inf", "`optimizer.lr` = inf (--set): expected a finite number above 0"),
+        ("model.dropout=1.0", "`model.dropout` = 1 (--set): expected a number in [0, 1)"),
+        ("data.max_length=1", "`data.max_length` = 1 (--set): expected at least 2 tokens"),
+        ("train.batch_size=0", "`train.batch_size` = 0 (--set): expected at least 1"),
+        ("train.max_steps=0", "`train.max_steps` = 0 (--set): expected at least 1"),
+        ("train.ema=1", "`train.ema` = 1 (--set): expected a number in (0, 1)"),
+        ("optimizer.betas=[0.9, 1.0]", "`optimizer.betas` = [0.9, 1.0] (--set): expected two numbers in [0, 1)"),
     ] {
         assert_eq!(refusal(&[set]), expected);
     }
@@ -167,49 +117,26 @@ fn values_out_of_range_are_refused() {
 #[test]
 fn wrong_types_name_key_or_line() {
     let message = refusal(&["optimizer.lr=fast"]);
-    assert!(
-        message.contains("`optimizer.lr`") && message.contains("\"fast\""),
-        "{message}"
-    );
+    assert!(message.contains("`optimizer.lr`") && message.contains("\"fast\""), "{message}");
     assert!(refusal(&["train.batch_size=-1"]).contains("-1"));
     assert!(refusal(&["optimizer.schedule=cosin"]).contains("cosin"));
     assert!(refusal(&["lr"]).contains("expected key=value"));
     assert!(refusal(&["train=3"]).contains("is a section"));
     let text = "[train]\n\nbatch_size = \"many\"\n";
-    let error = base()
-        .file::<SftConfig>(Path::new("c.toml"), text)
-        .err()
-        .unwrap()
-        .to_string();
-    assert!(
-        error.contains("c.toml") && error.contains("line 3"),
-        "{error}"
-    );
-    let error = base()
-        .file::<SftConfig>(Path::new("c.toml"), "[train\n")
-        .err()
-        .unwrap()
-        .to_string();
-    assert!(
-        error.contains("c.toml") && error.contains("line 1"),
-        "{error}"
-    );
+    let error = base().file::<SftConfig>(Path::new("c.toml"), text).err().unwrap().to_string();
+    assert!(error.contains("c.toml") && error.contains("line 3"), "{error}");
+    let error = base().file::<SftConfig>(Path::new("c.toml"), "[train\n").err().unwrap().to_string();
+    assert!(error.contains("c.toml") && error.contains("line 1"), "{error}");
 }
 
 #[test]
 fn contradictions_and_idle_options_are_refused() {
-    assert!(
-        refusal(&["train.epochs=2", "train.max_steps=3"])
-            .contains("`train.max_steps` and `train.epochs`")
-    );
+    assert!(refusal(&["train.epochs=2", "train.max_steps=3"]).contains("`train.max_steps` and `train.epochs`"));
     assert_eq!(
         refusal(&["data.shared_prefix=false"]),
         "`data.shared_prefix` (--set) would do nothing in sft: a demonstration has one completion | leave it out"
     );
-    assert!(
-        refusal(&["optimizer.schedule=constant", "optimizer.min_lr_ratio=0.2"])
-            .contains("is constant")
-    );
+    assert!(refusal(&["optimizer.schedule=constant", "optimizer.min_lr_ratio=0.2"]).contains("is constant"));
     assert!(refusal(&["data.packing=false", "train.micro_tokens=99"]).contains("packing is off"));
     assert!(refusal(&["train.eval_every=5"]).contains("no held-out rows"));
     assert!(refusal(&["train.choose=held_out_loss"]).contains("--eval-data"));
@@ -229,13 +156,6 @@ fn pretraining_has_its_own_defaults_even_beside_given_values() {
         .resolve()
         .unwrap();
     assert_eq!(resolved.config.optimizer.lr, 3e-4);
-    let idle = Layers::new()
-        .set::<PretrainConfig>("data.loss_on=all")
-        .unwrap()
-        .resolve::<PretrainConfig>();
-    assert!(
-        idle.unwrap_err()
-            .to_string()
-            .contains("would do nothing in pretrain")
-    );
+    let idle = Layers::new().set::<PretrainConfig>("data.loss_on=all").unwrap().resolve::<PretrainConfig>();
+    assert!(idle.unwrap_err().to_string().contains("would do nothing in pretrain"));
 }

@@ -8,10 +8,7 @@ use std::path::Path;
 fn lineage() -> Lineage {
     Lineage {
         stage: "sft".into(),
-        parent: Hashed {
-            path: "m".into(),
-            hash: "1".into(),
-        },
+        parent: Hashed { path: "m".into(), hash: "1".into() },
         source: SourceNote::default(),
         tokenizer: "2".into(),
         data: vec![],
@@ -35,12 +32,7 @@ fn save(folder: &RunFolder, step: u64, keep: usize, spare: &[u64]) {
 }
 
 fn steps(folder: &RunFolder) -> Vec<u64> {
-    folder
-        .checkpoints()
-        .unwrap()
-        .iter()
-        .map(|checkpoint| checkpoint.step)
-        .collect()
+    folder.checkpoints().unwrap().iter().map(|checkpoint| checkpoint.step).collect()
 }
 
 #[test]
@@ -50,10 +42,7 @@ fn a_run_starts_in_an_empty_folder_only() {
     fs::create_dir(&path).unwrap();
     fs::write(path.join("thesis.tex"), "x").unwrap();
     let error = RunFolder::create(&path, "", &lineage()).err().unwrap();
-    assert!(
-        matches!(&error, RunError::Foreign { found, .. } if found == "thesis.tex"),
-        "{error}"
-    );
+    assert!(matches!(&error, RunError::Foreign { found, .. } if found == "thesis.tex"), "{error}");
     assert!(path.join("thesis.tex").exists());
 
     fs::remove_file(path.join("thesis.tex")).unwrap();
@@ -62,17 +51,11 @@ fn a_run_starts_in_an_empty_folder_only() {
     drop(folder);
     let error = RunFolder::create(&path, "", &lineage()).err().unwrap();
     assert!(error.hint().unwrap().contains("--resume"), "{error}");
-    assert!(matches!(
-        RunFolder::open(dir.path()).err().unwrap(),
-        RunError::NoRun { .. }
-    ));
+    assert!(matches!(RunFolder::open(dir.path()).err().unwrap(), RunError::NoRun { .. }));
 }
 
 fn lineage_as_saved(folder: &RunFolder) -> Lineage {
-    Lineage {
-        started: folder.lineage().unwrap().started,
-        ..lineage()
-    }
+    Lineage { started: folder.lineage().unwrap().started, ..lineage() }
 }
 
 #[test]
@@ -80,10 +63,7 @@ fn one_process_at_a_time() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("run");
     let first = RunFolder::create(&path, "", &lineage()).unwrap();
-    assert!(matches!(
-        RunFolder::open(&path).err().unwrap(),
-        RunError::Locked { .. }
-    ));
+    assert!(matches!(RunFolder::open(&path).err().unwrap(), RunError::Locked { .. }));
     drop(first);
     RunFolder::open(&path).unwrap();
 }
@@ -111,10 +91,7 @@ fn a_damaged_checkpoint_is_passed_over_with_a_notice() {
     fs::write(folder.checkpoint_path(10).join("weights"), "11").unwrap();
     let (found, notices) = folder.latest_checkpoint().unwrap();
     assert_eq!(found.unwrap().step, 5);
-    assert!(
-        notices[0].contains("step-000010") && notices[0].contains("checksum"),
-        "{notices:?}"
-    );
+    assert!(notices[0].contains("step-000010") && notices[0].contains("checksum"), "{notices:?}");
     fs::remove_file(folder.checkpoint_path(5).join("manifest.json")).unwrap();
     let (found, notices) = folder.latest_checkpoint().unwrap();
     assert_eq!((found, notices.len()), (None, 2));
@@ -133,9 +110,7 @@ fn a_checkpoint_that_fails_leaves_nothing() {
     let error = folder.save_checkpoint(2, 1, &[], full).unwrap_err();
     assert!(error.hint().unwrap().contains("make room"));
     assert_eq!(steps(&folder), [1]);
-    let names = fs::read_dir(folder.path().join("checkpoints"))
-        .unwrap()
-        .count();
+    let names = fs::read_dir(folder.path().join("checkpoints")).unwrap().count();
     assert_eq!(names, 1, "a temporary folder was left");
 }
 
@@ -162,8 +137,5 @@ fn other_data_is_refused_by_name() {
     let mut other = lineage();
     other.tokenizer = "3".into();
     let error = folder.check_lineage(&other).unwrap_err().to_string();
-    assert!(
-        error.contains("the tokenizer changed since the run was started: 3, expected 2"),
-        "{error}"
-    );
+    assert!(error.contains("the tokenizer changed since the run was started: 3, expected 2"), "{error}");
 }

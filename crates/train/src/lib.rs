@@ -1,1 +1,24 @@
-//! One flat loop per stage.
+//! One flat loop per stage: [`pretrain`], [`sft`].
+//!
+//! A loop reads rows, runs the model, steps the optimizer and yields events; it prints nothing and reads neither
+//! arguments nor environment. What the loops share are small pure parts: [`packing`], [`order`], [`schedule`],
+//! [`average`]; and what surrounds every loop: [`data`], [`memory`], [`evaluation`], [`session`].
+
+pub mod average;
+pub mod data;
+mod error;
+pub mod evaluation;
+pub mod event;
+pub mod memory;
+mod options;
+pub mod order;
+pub mod packing;
+pub mod pretrain;
+pub mod schedule;
+pub mod session;
+pub mod sft;
+pub mod state;
+
+pub use error::TrainError;
+pub use event::{Event, Progress, Sink};
+pub use options::{Options, Outcome, Program, Score, Summary};

@@ -56,10 +56,7 @@ impl Layers {
         let values = parse::<C>(&origin, text)?;
         let mut written = super::resolved::written_origins(text);
         written.retain(|_, origin| *origin != Origin::Default.to_string());
-        let origins = written
-            .into_iter()
-            .map(|(key, origin)| (key, Origin::Saved(origin)))
-            .collect();
+        let origins = written.into_iter().map(|(key, origin)| (key, Origin::Saved(origin))).collect();
         self.layers.push(Layer { values, origins });
         Ok(self)
     }
@@ -104,20 +101,12 @@ impl Layers {
         }
         let config = Value::Table(values).try_into::<C>().map_err(|error| {
             // each layer was read by itself before, so only their sum can be wrong
-            ConfigError::Invalid {
-                origin: Origin::Default,
-                message: error.to_string(),
-            }
+            ConfigError::Invalid { origin: Origin::Default, message: error.to_string() }
         })?;
         Resolved::checked(config, origins)
     }
 
-    fn put<C: StageConfig>(
-        mut self,
-        key: &str,
-        value: Value,
-        origin: Origin,
-    ) -> Result<Layers, ConfigError> {
+    fn put<C: StageConfig>(mut self, key: &str, value: Value, origin: Origin) -> Result<Layers, ConfigError> {
         let mut parts: Vec<&str> = key.split('.').collect();
         let mut values = Table::new();
         if let Some(last) = parts.pop() {
@@ -136,9 +125,7 @@ impl Layers {
     }
 
     fn push(&mut self, values: Table, origin: Origin) {
-        let origins = leaves(&values)
-            .map(|(key, _)| (key, origin.clone()))
-            .collect();
+        let origins = leaves(&values).map(|(key, _)| (key, origin.clone())).collect();
         self.layers.push(Layer { values, origins });
     }
 }
@@ -157,21 +144,12 @@ fn parse<C: StageConfig>(origin: &Origin, text: &str) -> Result<Table, ConfigErr
 
 /// Whether each value has its key's type.
 fn typed<C: StageConfig>(origin: &Origin, values: Table) -> Result<(), ConfigError> {
-    let key = leaves(&values)
-        .next()
-        .map(|(key, _)| key)
-        .unwrap_or_default();
-    Value::Table(values)
-        .try_into::<C>()
-        .map(drop)
-        .map_err(|error| {
-            let message = error.to_string();
-            let first = message.lines().next().unwrap_or_default();
-            ConfigError::Invalid {
-                origin: origin.clone(),
-                message: format!("`{key}`: {first}"),
-            }
-        })
+    let key = leaves(&values).next().map(|(key, _)| key).unwrap_or_default();
+    Value::Table(values).try_into::<C>().map(drop).map_err(|error| {
+        let message = error.to_string();
+        let first = message.lines().next().unwrap_or_default();
+        ConfigError::Invalid { origin: origin.clone(), message: format!("`{key}`: {first}") }
+    })
 }
 
 /// TOML if it is TOML, else the text itself.
@@ -185,13 +163,8 @@ fn read_value(text: &str) -> Value {
 /// Refuses sections and keys that the stage does not have.
 fn known<C: StageConfig>(origin: &Origin, values: &Table) -> Result<(), ConfigError> {
     for (name, content) in values {
-        let unknown = |key: String| {
-            Err(ConfigError::UnknownKey {
-                origin: origin.clone(),
-                nearest: nearest::<C>(&key),
-                key,
-            })
-        };
+        let unknown =
+            |key: String| Err(ConfigError::UnknownKey { origin: origin.clone(), nearest: nearest::<C>(&key), key });
         let Some(section) = C::SECTIONS.iter().find(|section| section.name == name) else {
             return unknown(match content {
                 Value::Table(inner) => match inner.keys().next() {
@@ -202,12 +175,8 @@ fn known<C: StageConfig>(origin: &Origin, values: &Table) -> Result<(), ConfigEr
             });
         };
         let Value::Table(content) = content else {
-            let message =
-                format!("`{name}` is a section: expected [{name}], found {name} = {content}");
-            return Err(ConfigError::Invalid {
-                origin: origin.clone(),
-                message,
-            });
+            let message = format!("`{name}` is a section: expected [{name}], found {name} = {content}");
+            return Err(ConfigError::Invalid { origin: origin.clone(), message });
         };
         for key in content.keys() {
             if !section.fields.iter().any(|field| field.name == key) {
@@ -222,20 +191,11 @@ fn known<C: StageConfig>(origin: &Origin, values: &Table) -> Result<(), ConfigEr
 fn nearest<C: StageConfig>(key: &str) -> Option<String> {
     let name = key.rsplit('.').next().unwrap_or(key);
     let distance = |section: &str, field: &str| {
-        if field == name {
-            0
-        } else {
-            edits(&format!("{section}.{field}"), key).min(1 + edits(field, name))
-        }
+        if field == name { 0 } else { edits(&format!("{section}.{field}"), key).min(1 + edits(field, name)) }
     };
     C::SECTIONS
         .iter()
-        .flat_map(|section| {
-            section
-                .fields
-                .iter()
-                .map(|field| (section.name, field.name))
-        })
+        .flat_map(|section| section.fields.iter().map(|field| (section.name, field.name)))
         .map(|(section, field)| (distance(section, field), section, field))
         .min_by_key(|&(edits, ..)| edits)
         .filter(|&(edits, ..)| edits <= 3)

@@ -17,12 +17,7 @@ const MAY_CHANGE: &[&str] = &[
 ];
 
 /// Keys that hold places: their *contents* are compared, by the hashes in `lineage.json`.
-const PLACES: &[&str] = &[
-    "model.path",
-    "data.train",
-    "data.eval",
-    "data.chat_template",
-];
+const PLACES: &[&str] = &["model.path", "data.train", "data.eval", "data.chat_template"];
 
 /// A checked config and where each of its values came from.
 #[derive(Clone, Debug)]
@@ -33,10 +28,7 @@ pub struct Resolved<C> {
 }
 
 impl<C: StageConfig> Resolved<C> {
-    pub(super) fn checked(
-        mut config: C,
-        origins: BTreeMap<String, Origin>,
-    ) -> Result<Self, ConfigError> {
+    pub(super) fn checked(mut config: C, origins: BTreeMap<String, Origin>) -> Result<Self, ConfigError> {
         for (key, why) in C::UNUSED {
             if let Some(origin) = origins.get(*key) {
                 return Err(ConfigError::NoEffect {
@@ -66,10 +58,7 @@ impl<C: StageConfig> Resolved<C> {
     /// The file kept in the run: every value that the stage uses, with its origin as a comment.
     pub fn to_toml(&self) -> String {
         let values = self.table();
-        let mut text = format!(
-            "# helpmate {}: every value, and where it came from\n",
-            C::STAGE
-        );
+        let mut text = format!("# helpmate {}: every value, and where it came from\n", C::STAGE);
         for section in C::SECTIONS {
             text.push_str(&format!("\n[{}]\n", section.name));
             for field in section.fields {
@@ -79,11 +68,7 @@ impl<C: StageConfig> Resolved<C> {
                 }
                 match values.get(&key) {
                     Some(value) => {
-                        text.push_str(&format!(
-                            "{} = {value}{ORIGIN_MARK}{}\n",
-                            field.name,
-                            self.origin(&key)
-                        ));
+                        text.push_str(&format!("{} = {value}{ORIGIN_MARK}{}\n", field.name, self.origin(&key)));
                     }
                     None => text.push_str(&format!("# {} is not set\n", field.name)),
                 }
@@ -119,11 +104,7 @@ impl<C: StageConfig> Resolved<C> {
         let mut flat = BTreeMap::new();
         for (section, content) in values {
             if let Value::Table(content) = content {
-                flat.extend(
-                    content
-                        .into_iter()
-                        .map(|(key, value)| (format!("{section}.{key}"), value)),
-                );
+                flat.extend(content.into_iter().map(|(key, value)| (format!("{section}.{key}"), value)));
             }
         }
         flat
@@ -135,14 +116,9 @@ pub(super) fn written_origins(text: &str) -> BTreeMap<String, String> {
     let mut section = String::new();
     let mut origins = BTreeMap::new();
     for line in text.lines() {
-        if let Some(name) = line
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-        {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             section = name.to_owned();
-        } else if let (Some((key, _)), Some((_, origin))) =
-            (line.split_once(" = "), line.rsplit_once(ORIGIN_MARK))
-        {
+        } else if let (Some((key, _)), Some((_, origin))) = (line.split_once(" = "), line.rsplit_once(ORIGIN_MARK)) {
             origins.insert(format!("{section}.{key}"), origin.to_owned());
         }
     }

@@ -1,7 +1,5 @@
 //! One config per stage, composed of sections.
-use super::sections::{
-    Choose, DataSection, ModelSection, OptimizerSection, Schedule, Section, TrainSection,
-};
+use super::sections::{Choose, DataSection, ModelSection, OptimizerSection, Schedule, Section, TrainSection};
 use super::{ConfigError, Resolved};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -50,11 +48,7 @@ pub struct PretrainConfig {
 impl Default for PretrainConfig {
     /// As fine-tuning, but with the higher learning rate that new weights want.
     fn default() -> Self {
-        let optimizer = OptimizerSection {
-            lr: 3e-4,
-            weight_decay: 0.1,
-            ..OptimizerSection::default()
-        };
+        let optimizer = OptimizerSection { lr: 3e-4, weight_decay: 0.1, ..OptimizerSection::default() };
         PretrainConfig {
             model: ModelSection::default(),
             data: DataSection::default(),
@@ -64,12 +58,8 @@ impl Default for PretrainConfig {
     }
 }
 
-const SUPERVISED: &[Section] = &[
-    ModelSection::SECTION,
-    DataSection::SECTION,
-    OptimizerSection::SECTION,
-    TrainSection::SECTION,
-];
+const SUPERVISED: &[Section] =
+    &[ModelSection::SECTION, DataSection::SECTION, OptimizerSection::SECTION, TrainSection::SECTION];
 
 impl StageConfig for SftConfig {
     const STAGE: &'static str = "sft";
@@ -82,12 +72,7 @@ impl StageConfig for SftConfig {
     }
 
     fn check(&self, resolved: &Resolved<Self>) -> Result<(), ConfigError> {
-        let parts = Parts {
-            model: &self.model,
-            data: &self.data,
-            optimizer: &self.optimizer,
-            train: &self.train,
-        };
+        let parts = Parts { model: &self.model, data: &self.data, optimizer: &self.optimizer, train: &self.train };
         parts.check(resolved)
     }
 }
@@ -97,10 +82,7 @@ impl StageConfig for PretrainConfig {
     const SECTIONS: &'static [Section] = SUPERVISED;
     const UNUSED: &'static [(&'static str, &'static str)] = &[
         ("data.shared_prefix", "text has no completions"),
-        (
-            "data.over_length",
-            "documents are cut into blocks of max_length",
-        ),
+        ("data.over_length", "documents are cut into blocks of max_length"),
         ("data.loss_on", "every token of a text carries loss"),
         ("data.chat_template", "text has no turns"),
     ];
@@ -110,12 +92,7 @@ impl StageConfig for PretrainConfig {
     }
 
     fn check(&self, resolved: &Resolved<Self>) -> Result<(), ConfigError> {
-        let parts = Parts {
-            model: &self.model,
-            data: &self.data,
-            optimizer: &self.optimizer,
-            train: &self.train,
-        };
+        let parts = Parts { model: &self.model, data: &self.data, optimizer: &self.optimizer, train: &self.train };
         parts.check(resolved)
     }
 }
@@ -144,30 +121,18 @@ impl Parts<'_> {
 
     fn check_missing(&self) -> Result<(), ConfigError> {
         if self.model.path.is_none() {
-            return Err(ConfigError::Missing {
-                key: "model.path",
-                hint: "give --model M",
-            });
+            return Err(ConfigError::Missing { key: "model.path", hint: "give --model M" });
         }
         if self.data.train.0.is_empty() {
-            return Err(ConfigError::Missing {
-                key: "data.train",
-                hint: "give --data FILE",
-            });
+            return Err(ConfigError::Missing { key: "data.train", hint: "give --data FILE" });
         }
         if self.train.choose == Choose::Score && self.train.score_command.is_none() {
             let hint = "choose = \"score\" needs a command that prints a score for a model folder";
-            return Err(ConfigError::Missing {
-                key: "train.score_command",
-                hint,
-            });
+            return Err(ConfigError::Missing { key: "train.score_command", hint });
         }
         if self.train.choose == Choose::HeldOutLoss && !self.has_held_out() {
             let hint = "choose = \"held_out_loss\" needs held-out rows: --eval-data FILE or data.eval_fraction";
-            return Err(ConfigError::Missing {
-                key: "data.eval",
-                hint,
-            });
+            return Err(ConfigError::Missing { key: "data.eval", hint });
         }
         Ok(())
     }
@@ -182,142 +147,52 @@ impl Parts<'_> {
             if ok {
                 return Ok(());
             }
-            Err(ConfigError::OutOfRange {
-                key,
-                found,
-                origin: resolved.origin(key),
-                expected,
-            })
+            Err(ConfigError::OutOfRange { key, found, origin: resolved.origin(key), expected })
         };
         let probability = "a number in [0, 1)";
         let positive = "a finite number above 0";
         let not_negative = "a finite number, 0 or more";
         let count = "at least 1";
         let is_probability = |x: f64| (0.0..1.0).contains(&x);
-        within(
-            "model.dropout",
-            is_probability(model.dropout),
-            model.dropout.to_string(),
-            probability,
-        )?;
+        within("model.dropout", is_probability(model.dropout), model.dropout.to_string(), probability)?;
         if let Some(lora) = &model.lora {
             let shown = || format!("{lora:?}");
             within("model.lora", lora.rank > 0, shown(), "a rank of at least 1")?;
-            let alpha_ok = lora
-                .alpha
-                .is_none_or(|alpha| alpha.is_finite() && alpha > 0.0);
+            let alpha_ok = lora.alpha.is_none_or(|alpha| alpha.is_finite() && alpha > 0.0);
             within("model.lora", alpha_ok, shown(), "a finite alpha above 0")?;
-            within(
-                "model.lora",
-                !lora.targets.is_empty(),
-                shown(),
-                "at least one target layer",
-            )?;
+            within("model.lora", !lora.targets.is_empty(), shown(), "at least one target layer")?;
         }
-        within(
-            "data.eval_fraction",
-            is_probability(data.eval_fraction),
-            data.eval_fraction.to_string(),
-            probability,
-        )?;
-        within(
-            "data.max_length",
-            data.max_length >= 2,
-            data.max_length.to_string(),
-            "at least 2 tokens",
-        )?;
+        within("data.eval_fraction", is_probability(data.eval_fraction), data.eval_fraction.to_string(), probability)?;
+        within("data.max_length", data.max_length >= 2, data.max_length.to_string(), "at least 2 tokens")?;
         let neftune = data.neftune_alpha;
-        within(
-            "data.neftune_alpha",
-            neftune.is_finite() && neftune >= 0.0,
-            neftune.to_string(),
-            not_negative,
-        )?;
-        within(
-            "optimizer.lr",
-            optimizer.lr.is_finite() && optimizer.lr > 0.0,
-            optimizer.lr.to_string(),
-            positive,
-        )?;
+        within("data.neftune_alpha", neftune.is_finite() && neftune >= 0.0, neftune.to_string(), not_negative)?;
+        within("optimizer.lr", optimizer.lr.is_finite() && optimizer.lr > 0.0, optimizer.lr.to_string(), positive)?;
         let betas_ok = optimizer.betas.iter().all(|&beta| is_probability(beta));
-        within(
-            "optimizer.betas",
-            betas_ok,
-            format!("{:?}", optimizer.betas),
-            "two numbers in [0, 1)",
-        )?;
+        within("optimizer.betas", betas_ok, format!("{:?}", optimizer.betas), "two numbers in [0, 1)")?;
         let eps = optimizer.eps;
-        within(
-            "optimizer.eps",
-            eps.is_finite() && eps > 0.0,
-            eps.to_string(),
-            positive,
-        )?;
+        within("optimizer.eps", eps.is_finite() && eps > 0.0, eps.to_string(), positive)?;
         let decay = optimizer.weight_decay;
-        within(
-            "optimizer.weight_decay",
-            decay.is_finite() && decay >= 0.0,
-            decay.to_string(),
-            not_negative,
-        )?;
+        within("optimizer.weight_decay", decay.is_finite() && decay >= 0.0, decay.to_string(), not_negative)?;
         let clip = optimizer.max_grad_norm;
-        within(
-            "optimizer.max_grad_norm",
-            clip.is_finite() && clip >= 0.0,
-            clip.to_string(),
-            not_negative,
-        )?;
+        within("optimizer.max_grad_norm", clip.is_finite() && clip >= 0.0, clip.to_string(), not_negative)?;
         let floor = optimizer.min_lr_ratio;
-        within(
-            "optimizer.min_lr_ratio",
-            (0.0..=1.0).contains(&floor),
-            floor.to_string(),
-            "a number in [0, 1]",
-        )?;
-        within(
-            "train.batch_size",
-            train.batch_size > 0,
-            train.batch_size.to_string(),
-            count,
-        )?;
-        within(
-            "train.micro_tokens",
-            train.micro_tokens > 0,
-            train.micro_tokens.to_string(),
-            count,
-        )?;
+        within("optimizer.min_lr_ratio", (0.0..=1.0).contains(&floor), floor.to_string(), "a number in [0, 1]")?;
+        within("train.batch_size", train.batch_size > 0, train.batch_size.to_string(), count)?;
+        within("train.micro_tokens", train.micro_tokens > 0, train.micro_tokens.to_string(), count)?;
         within("train.epochs", train.epochs != Some(0), "0".into(), count)?;
-        within(
-            "train.max_steps",
-            train.max_steps != Some(0),
-            "0".into(),
-            count,
-        )?;
+        within("train.max_steps", train.max_steps != Some(0), "0".into(), count)?;
         let ema = train.ema.unwrap_or(0.5);
-        within(
-            "train.ema",
-            ema > 0.0 && ema < 1.0,
-            ema.to_string(),
-            "a number in (0, 1)",
-        )
+        within("train.ema", ema > 0.0 && ema < 1.0, ema.to_string(), "a number in (0, 1)")
     }
 
     fn check_conflicts(&self) -> Result<(), ConfigError> {
         if self.train.epochs.is_some() && self.train.max_steps.is_some() {
             let why = "each alone says how long to train";
-            return Err(ConfigError::Conflict {
-                first: "train.max_steps",
-                second: "train.epochs",
-                why,
-            });
+            return Err(ConfigError::Conflict { first: "train.max_steps", second: "train.epochs", why });
         }
         if !self.data.eval.0.is_empty() && self.data.eval_fraction > 0.0 {
             let why = "held-out rows come from files or from the training rows";
-            return Err(ConfigError::Conflict {
-                first: "data.eval",
-                second: "data.eval_fraction",
-                why,
-            });
+            return Err(ConfigError::Conflict { first: "data.eval", second: "data.eval_fraction", why });
         }
         Ok(())
     }
@@ -326,26 +201,10 @@ impl Parts<'_> {
     fn check_effects<C: StageConfig>(&self, resolved: &Resolved<C>) -> Result<(), ConfigError> {
         let constant = self.optimizer.schedule == Schedule::Constant;
         let cases = [
-            (
-                "optimizer.min_lr_ratio",
-                constant,
-                "the schedule is constant",
-            ),
-            (
-                "train.micro_tokens",
-                !self.data.packing,
-                "data.packing is off",
-            ),
-            (
-                "train.score_command",
-                self.train.choose != Choose::Score,
-                "train.choose is not \"score\"",
-            ),
-            (
-                "train.eval_every",
-                !self.has_held_out() && self.train.eval_every > 0,
-                "there are no held-out rows",
-            ),
+            ("optimizer.min_lr_ratio", constant, "the schedule is constant"),
+            ("train.micro_tokens", !self.data.packing, "data.packing is off"),
+            ("train.score_command", self.train.choose != Choose::Score, "train.choose is not \"score\""),
+            ("train.eval_every", !self.has_held_out() && self.train.eval_every > 0, "there are no held-out rows"),
         ];
         for (key, idle, why) in cases {
             if idle && resolved.is_given(key) {

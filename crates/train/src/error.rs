@@ -1,0 +1,170 @@
+//! Why a stage can't begin or go on.
+use model::ModelError;
+use model::memory::MemoryPlan;
+use render::RenderError;
+use run::{ConfigError, RunError};
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+/// An error of a training stage.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The config is wrong (exit code 2).
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The run directory can't be used.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The data can't be read.
+    #[error(transparent)]
+    Corpus(#[from] corpus::CorpusError),
+    /// The data can't be split.
+    #[error(transparent)]
+    Split(#[from] corpus::split::SplitError),
+    /// The model can't be read or written.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A row can't become tokens.
+    #[error("{origin}: {source}")]
+    Render {
+        /// File and line.
+        origin: corpus::Origin,
+        /// Why.
+        source: RenderError,
+    },
+    /// A row is longer than `data.max_length` and `data.over_length` is "error".
+    #[error("{origin}: {length} tokens, expected at most {max_length} (data.max_length)")]
+    OverLength {
+        /// File and line.
+        origin: corpus::Origin,
+        /// Its tokens.
+        length: usize,
+        /// The limit.
+        max_length: usize,
+    },
+    /// There is nothing to learn from.
+    #[error("{what}: {found}, expected {expected}")]
+    NothingToLearn {
+        /// The files.
+        what: String,
+        /// What is there.
+        found: String,
+        /// What must be.
+        expected: &'static str,
+    },
+    /// The tokenizer is not the model's.
+    #[error("tokenizer: {tokenizer} tokens, expected at most the {embedding} rows of the model's embedding")]
+    Vocabulary {
+        /// Entries of the tokenizer.
+        tokenizer: usize,
+        /// Rows of the embedding.
+        embedding: usize,
+    },
+    /// The plan doesn't fit.
+    #[error(
+        "training needs {} more memory and {} can be had (gradients {}, optimizer {}, average {}, activations {}, head {})",
+        gigabytes(*needed), gigabytes(*available), gigabytes(plan.gradients), gigabytes(plan.optimizer),
+        gigabytes(*average), gigabytes(plan.activations), gigabytes(plan.head)
+    )]
+    Memory {
+        /// Bytes still to be had: everything but the weights, which are loaded.
+        needed: u64,
+        /// Bytes there are.
+        available: u64,
+        /// The moving average's.
+        average: u64,
+        /// The model's plan.
+        plan: MemoryPlan,
+        /// Whether only adapters train.
+        lora: bool,
+    },
+    /// The model alone doesn't fit.
+    #[error("{}: {parameters} parameters need at least {} to train and {} can be had", path.display(), gigabytes(*needed), gigabytes(*available))]
+    TooLarge {
+        /// The model.
+        path: PathBuf,
+        /// Its parameters.
+        parameters: u64,
+        /// Bytes for weights, gradients and moments.
+        needed: u64,
+        /// Bytes there are.
+        available: u64,
+        /// Whether only adapters train.
+        lora: bool,
+    },
+    /// A number stopped being one.
+    #[error("step {step}: {what} is {value}; the weights of step {} were the last good ones", step - 1)]
+    Diverged {
+        /// The step that could not be done.
+        step: u64,
+        /// "loss" or "gradient norm".
+        what: &'static str,
+        /// NaN or infinite.
+        value: f64,
+        /// The last checkpoint, which stands untouched.
+        checkpoint: Option<PathBuf>,
+    },
+    /// The score command failed.
+    #[error("score of {}: {message}", path.display())]
+    Score {
+        /// The model it was to score.
+        path: PathBuf,
+        /// Why.
+        message: String,
+    },
+    /// The trainer's state in a checkpoint is not what it should be.
+    #[error("{}: {message}", path.display())]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// Found and expected.
+        message: String,
+    },
+}
+
+impl TrainError {
+    /// What the person can do, when there is something to say.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            TrainError::Config(error) => error.hint(),
+            TrainError::Run(error) => error.hint(),
+            TrainError::OverLength { .. } => Some(
+                "data.over_length = \"drop\" leaves such rows out, \"truncate\" cuts them; both are counted".into(),
+            ),
+            TrainError::Corpus(_) | TrainError::Render { .. } => {
+                Some("data.skip_bad = true (--skip-bad) counts such rows instead of stopping".into())
+            }
+            TrainError::Memory { lora, .. } => Some(memory_advice(*lora, true)),
+            TrainError::TooLarge { lora, .. } => Some(memory_advice(*lora, false)),
+            TrainError::Diverged { checkpoint, .. } => Some(match checkpoint {
+                Some(path) => format!("{} is whole; a lower optimizer.lr is the usual cure", path.display()),
+                None => "a lower optimizer.lr is the usual cure".into(),
+            }),
+            TrainError::Model(ModelError::Io { source, .. }) if source.kind() == ErrorKind::StorageFull => {
+                Some("make room, then continue with --resume: the last checkpoint is whole".into())
+            }
+            _ => None,
+        }
+    }
+}
+
+fn memory_advice(lora: bool, activations: bool) -> String {
+    let mut ways = Vec::new();
+    if activations {
+        ways.push("a smaller train.micro_tokens");
+        ways.push("model.checkpoint_activations = true");
+    }
+    ways.push(if lora { "model.lora.base = \"q8_0\"" } else { "model.lora = { rank = 16 }" });
+    format!("try {}", ways.join(", "))
+}
+
+/// Bytes for people.
+pub(crate) fn gigabytes(bytes: u64) -> String {
+    format!("{:.2} GB", bytes as f64 / 1e9)
+}
+
+impl From<stdx::FileError> for TrainError {
+    fn from(error: stdx::FileError) -> TrainError {
+        TrainError::Run(RunError::File(error))
+    }
+}

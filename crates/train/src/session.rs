@@ -1,0 +1,273 @@
+//! What surrounds a supervised loop: the run directory, the model with its optimizer, evaluation, checkpoints, the
+//! choice of `final/`. The loops themselves are in [`crate::sft`] and [`crate::pretrain`].
+mod begin;
+mod choice;
+mod keep;
+
+pub use begin::{Parent, shuffle};
+
+use crate::average::Average;
+use crate::data::Data;
+use crate::evaluation::{Evaluation, held_out_loss};
+use crate::event::{Event, Progress, Sink};
+use crate::options::{Outcome, Score};
+use crate::schedule::learning_rate;
+use crate::state::TrainerState;
+use crate::{Summary, TrainError};
+use model::{Gradients, Model, Noise, Optimizer, Workspace};
+use render::Renderer;
+use run::config::{Choose, DataSection, ModelSection, OptimizerSection, TrainSection};
+use run::metrics::{JsonLines, Metrics};
+use run::{RunFolder, SourceNote, StageConfig};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+use stdx::Seed;
+
+/// The sections that every supervised stage has.
+pub trait Supervised: StageConfig {
+    /// `[model]`, `[data]`, `[optimizer]`, `[train]`.
+    fn sections(&self) -> (&ModelSection, &DataSection, &OptimizerSection, &TrainSection);
+    /// `[data]`, to lower `max_length` to what the model can.
+    fn data_mut(&mut self) -> &mut DataSection;
+}
+
+/// A run under way.
+pub struct Session<'a> {
+    /// The model in training.
+    pub model: Model,
+    /// Its optimizer.
+    pub optimizer: Optimizer,
+    /// Its gradients.
+    pub gradients: Gradients,
+    /// Buffers of forward and backward passes.
+    pub workspace: Workspace,
+    /// Steps planned.
+    pub steps: u64,
+    state: TrainerState,
+    average: Option<Average>,
+    folder: RunFolder,
+    metrics: Metrics,
+    evaluations: JsonLines,
+    choices: JsonLines,
+    data: &'a Data,
+    renderer: &'a Renderer,
+    source: SourceNote,
+    stop: &'a AtomicBool,
+    score: Option<&'a Score<'a>>,
+    settings: Settings,
+    /// The newest evaluation.
+    evaluated: Option<Evaluation>,
+    /// The step of the newest checkpoint.
+    saved: Option<u64>,
+    steps_per_epoch: u64,
+    /// Steps and seconds of this process.
+    here: (u64, f64),
+    clock: Instant,
+}
+
+/// What a session reads from the config after it has begun.
+struct Settings {
+    optimizer: OptimizerSection,
+    train: TrainSection,
+    save_dtype: model::Dtype,
+    noise: Noise,
+    budget: Option<usize>,
+}
+
+impl<'a> Session<'a> {
+    /// Steps done.
+    pub fn step(&self) -> u64 {
+        self.state.step
+    }
+
+    /// Whether somebody outside asked to stop.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Most tokens in a micro-batch; `None`: a row at a time.
+    pub fn budget(&self) -> Option<usize> {
+        self.settings.budget
+    }
+
+    /// Learning rate of the next step.
+    pub fn learning_rate(&self) -> f64 {
+        learning_rate(&self.settings.optimizer, self.state.step, self.steps)
+    }
+
+    /// Dropout and NEFTune of a micro-batch of the next step, from a stream of its own.
+    pub fn noise(&self, micro_idx: usize) -> Noise {
+        let index = self.state.step << 20 | micro_idx as u64;
+        Noise { seed: Seed(self.state.seed).stream("noise", index).next_u64(), ..self.settings.noise }
+    }
+
+    /// Starts the clock of a step.
+    pub fn start_step(&mut self) {
+        self.clock = Instant::now();
+        self.gradients.zero();
+    }
+
+    /// Clips and steps: g ← g·min(1, max/(‖g‖ + 1e-6)) as PyTorch's `clip_grad_norm_`, AdamW, moving average.
+    /// Numbers that aren't finite stop the run before they reach the weights.
+    pub fn step_optimizer(&mut self, loss: f64) -> Result<f64, TrainError> {
+        let grad_norm = self.gradients.sum_of_squares(self.model.device()).sqrt();
+        self.refuse_unless_finite("loss", loss)?;
+        self.refuse_unless_finite("gradient norm", grad_norm)?;
+        let max = self.settings.optimizer.max_grad_norm;
+        let scale = if max > 0.0 { (max / (grad_norm + 1e-6)).min(1.0) } else { 1.0 };
+        let lr = self.learning_rate();
+        self.optimizer.step(&mut self.model, &self.gradients, lr as f32, scale as f32);
+        if let Some(average) = &mut self.average {
+            average.update(self.model.trainable());
+        }
+        Ok(grad_norm)
+    }
+
+    /// Counts the step and logs it; evaluates and saves when it is time.
+    pub fn finish_step(
+        &mut self,
+        loss: f64,
+        grad_norm: f64,
+        n_tokens: usize,
+        n_targets: usize,
+        sink: &mut dyn Sink,
+    ) -> Result<(), TrainError> {
+        let lr = self.learning_rate();
+        let seconds = self.clock.elapsed().as_secs_f64();
+        self.state.step += 1;
+        self.state.tokens += n_tokens as u64;
+        self.state.seconds += seconds;
+        self.here = (self.here.0 + 1, self.here.1 + seconds);
+        let step = self.state.step;
+        let is_last = step == self.steps;
+        let TrainSection { save_every, eval_every, choose, .. } = self.settings.train;
+        let saves = is_last || (save_every > 0 && step.is_multiple_of(save_every));
+        let evaluates =
+            is_last || (eval_every > 0 && step.is_multiple_of(eval_every)) || (saves && choose == Choose::HeldOutLoss);
+        let evaluation = if evaluates { self.evaluate(sink)? } else { None };
+        let progress = Progress {
+            step,
+            steps: self.steps,
+            epoch: step as f64 / self.steps_per_epoch as f64,
+            loss,
+            grad_norm,
+            lr,
+            tokens: self.state.tokens,
+            target_tokens: n_targets as u64,
+            tokens_per_second: n_tokens as f64 / seconds,
+            seconds: self.state.seconds,
+            eta_seconds: (self.steps - step) as f64 * self.here.1 / self.here.0 as f64,
+            held_out_loss: evaluation.map(|evaluation| evaluation.held_out_loss),
+        };
+        self.metrics.append(&progress.to_line())?;
+        sink.event(&Event::Step(progress));
+        if saves {
+            self.save(sink)?;
+        }
+        Ok(())
+    }
+
+    /// The held-out loss before the first step. A resumed run has it already.
+    pub fn evaluate_first(&mut self, sink: &mut dyn Sink) -> Result<(), TrainError> {
+        if self.state.step == 0 {
+            self.evaluate(sink)?;
+        }
+        Ok(())
+    }
+
+    /// The held-out loss of the weights that would be the model now; `None` without held-out rows.
+    fn evaluate(&mut self, sink: &mut dyn Sink) -> Result<Option<Evaluation>, TrainError> {
+        if self.data.held_out.is_empty() {
+            return Ok(None);
+        }
+        let (rows, budget, step) = (&self.data.held_out, self.settings.budget, self.state.step);
+        let mut workspace = std::mem::take(&mut self.workspace);
+        let evaluation = self.with_average(|model| held_out_loss(model, rows, budget, step, &mut workspace));
+        self.workspace = workspace;
+        self.refuse_unless_finite("held-out loss", evaluation.held_out_loss)?;
+        self.evaluations.append(&object(&evaluation))?;
+        self.evaluated = Some(evaluation);
+        sink.event(&Event::Evaluated(evaluation));
+        Ok(Some(evaluation))
+    }
+
+    /// Runs `work` on the averaged weights when there is an average; the weights in training come back unchanged.
+    fn with_average<R>(&mut self, work: impl FnOnce(&Model) -> R) -> R {
+        let Some(average) = &self.average else {
+            return work(&self.model);
+        };
+        let weights = self.model.trainable().to_vec();
+        self.model.set_trainable(&average.values);
+        let result = work(&self.model);
+        self.model.set_trainable(&weights);
+        result
+    }
+
+    fn refuse_unless_finite(&self, what: &'static str, value: f64) -> Result<(), TrainError> {
+        if value.is_finite() {
+            return Ok(());
+        }
+        let checkpoint = self.saved.map(|step| self.folder.checkpoint_path(step));
+        Err(TrainError::Diverged { step: self.state.step + 1, what, value, checkpoint })
+    }
+
+    /// Ends a stopped run: a checkpoint of the last whole step.
+    pub fn interrupt(mut self, sink: &mut dyn Sink) -> Result<Outcome, TrainError> {
+        if self.state.step > 0 && self.saved != Some(self.state.step) {
+            self.save(sink)?;
+        }
+        let checkpoint: Option<PathBuf> = self.saved.map(|step| self.folder.checkpoint_path(step));
+        Ok(Outcome::Interrupted { step: self.state.step, steps: self.steps, checkpoint })
+    }
+
+    /// Ends a run whose steps are done: chooses, publishes `final/`, writes the report.
+    pub fn finish(mut self, sink: &mut dyn Sink) -> Result<Outcome, TrainError> {
+        if self.saved != Some(self.state.step) {
+            self.save(sink)?;
+        }
+        let chosen_step = self.chosen_step()?;
+        let model = self.publish(chosen_step)?;
+        let evaluations = self.read_evaluations()?;
+        let at = |step| evaluations.iter().find(|evaluation| evaluation.step == step).copied();
+        run::report::write(&self.folder)?;
+        Ok(Outcome::Finished(Box::new(Summary {
+            model,
+            steps: self.state.step,
+            chosen_step,
+            before: at(0),
+            after: at(chosen_step),
+            tokens: self.state.tokens,
+            seconds: self.state.seconds,
+            data: self.data.report.clone(),
+        })))
+    }
+}
+
+impl Progress {
+    /// A line of `metrics.jsonl`.
+    fn to_line(&self) -> serde_json::Map<String, serde_json::Value> {
+        let mut line = object(&serde_json::json!({
+            "step": self.step,
+            "loss": self.loss,
+            "grad_norm": self.grad_norm,
+            "lr": self.lr,
+            "tokens": self.tokens,
+            "tokens_per_second": self.tokens_per_second,
+            "target_tokens": self.target_tokens,
+            "epoch": self.epoch,
+            "seconds": self.seconds,
+        }));
+        if let Some(held_out_loss) = self.held_out_loss {
+            line.insert("held_out_loss".into(), held_out_loss.into());
+        }
+        line
+    }
+}
+
+fn object(value: &impl serde::Serialize) -> serde_json::Map<String, serde_json::Value> {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::Object(object)) => object,
+        _ => serde_json::Map::new(),
+    }
+}
