@@ -11,9 +11,6 @@ fn main() {
                 std::hint::black_box(w);
             });
         }
-        println!(
-            "empty broadcast: {:.2} µs",
-            start.elapsed().as_secs_f64() / 10_000.0 * 1e6
-        );
+        println!("empty broadcast: {:.2} µs", start.elapsed().as_secs_f64() / 10_000.0 * 1e6);
     }
 }

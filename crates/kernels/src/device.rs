@@ -14,26 +14,16 @@ pub struct Device {
 impl Device {
     /// The best instruction set there is, on `threads` workers (`None`: every core this process may use).
     pub fn detect(threads: Option<usize>) -> Device {
-        let threads =
-            threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
-        Device {
-            pool: Arc::new(Pool::new(threads)),
-            isa: Isa::best(),
-        }
+        let threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
+        Device { pool: Arc::new(Pool::new(threads)), isa: Isa::best() }
     }
 
     /// A chosen instruction set; an error if this machine lacks it.
     pub fn with_isa(threads: usize, isa: Isa) -> Result<Device, DeviceError> {
         if !isa.is_available() {
-            return Err(DeviceError::Unavailable {
-                asked: isa,
-                best: Isa::best(),
-            });
+            return Err(DeviceError::Unavailable { asked: isa, best: Isa::best() });
         }
-        Ok(Device {
-            pool: Arc::new(Pool::new(threads)),
-            isa,
-        })
+        Ok(Device { pool: Arc::new(Pool::new(threads)), isa })
     }
 }
 
@@ -54,13 +44,7 @@ pub enum Isa {
 
 impl Isa {
     /// All of them, slowest first.
-    pub const ALL: [Isa; 5] = [
-        Isa::Portable,
-        Isa::Avx2,
-        Isa::Avx512,
-        Isa::Avx512Bf16,
-        Isa::Amx,
-    ];
+    pub const ALL: [Isa; 5] = [Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Avx512Bf16, Isa::Amx];
 
     /// Whether this machine, and for AMX its operating system, lets us use it.
     pub fn is_available(self) -> bool {
@@ -75,11 +59,7 @@ impl Isa {
 
     /// The fastest that is available.
     pub fn best() -> Isa {
-        Isa::ALL
-            .into_iter()
-            .rev()
-            .find(|isa| isa.is_available())
-            .unwrap_or(Isa::Portable)
+        Isa::ALL.into_iter().rev().find(|isa| isa.is_available()).unwrap_or(Isa::Portable)
     }
 }
 
@@ -139,13 +119,7 @@ mod detect {
         const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
         const XFEATURE_XTILEDATA: libc::c_long = 18;
         // SAFETY: this request takes two integers and touches no memory of ours.
-        unsafe {
-            libc::syscall(
-                libc::SYS_arch_prctl,
-                ARCH_REQ_XCOMP_PERM,
-                XFEATURE_XTILEDATA,
-            ) == 0
-        }
+        unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0 }
     }
 }
 

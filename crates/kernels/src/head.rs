@@ -20,12 +20,7 @@ pub struct Head<'a> {
 }
 
 /// Fills `log_probs_R`, and `entropies_R` when given.
-pub fn forward(
-    device: &Device,
-    head: Head,
-    log_probs_R: &mut [f32],
-    entropies_R: Option<&mut [f32]>,
-) {
+pub fn forward(device: &Device, head: Head, log_probs_R: &mut [f32], entropies_R: Option<&mut [f32]>) {
     let _ = (device, head, log_probs_R, entropies_R);
     todo!()
 }
@@ -43,15 +38,6 @@ pub fn backward(
     log_probs_R: &mut [f32],
     entropies_R: Option<&mut [f32]>,
 ) {
-    let _ = (
-        device,
-        head,
-        d_log_probs_R,
-        d_entropies_R,
-        d_hidden_RD,
-        d_weight_VD,
-        log_probs_R,
-        entropies_R,
-    );
+    let _ = (device, head, d_log_probs_R, d_entropies_R, d_hidden_RD, d_weight_VD, log_probs_R, entropies_R);
     todo!()
 }

@@ -7,62 +7,12 @@
 use crate::Device;
 use crate::cpu::float::{self, Strided};
 
-/// bf16 weights in the layout the bf16 kernels read: panels of 16 outputs, pairs of inputs interleaved (VNNI).
-pub struct PackedBf16 {
-    /// Number of outputs.
-    pub n_out: usize,
-    /// Number of inputs.
-    pub n_in: usize,
-    panels: Vec<u16>,
-}
+mod packed;
 
-impl PackedBf16 {
-    /// Room for an `[n_out, n_in]` matrix, zero.
-    pub fn zeros(n_out: usize, n_in: usize) -> PackedBf16 {
-        PackedBf16 { n_out, n_in, panels: vec![0; n_out * n_in] }
-    }
-    /// Rounds (nearest even) and packs rows `first_row..` from row-major f32 `[rows, n_in]`.
-    pub fn pack_rows(&mut self, device: &Device, first_row: usize, weight: &[f32]) {
-        let _ = (device, first_row, weight);
-        todo!()
-    }
-    /// Row `row` as f32 (an embedding lookup).
-    pub fn read_row(&self, row: usize, out: &mut [f32]) {
-        let _ = (row, out, &self.panels);
-        todo!()
-    }
-    /// Bytes held.
-    pub fn bytes(&self) -> usize {
-        self.panels.len() * 2
-    }
-}
-
-/// Weights in Q8_0 (blocks of 32 inputs share an f16 scale), frozen, expanded while computing.
-pub struct PackedQ8 {
-    /// Number of outputs.
-    pub n_out: usize,
-    /// Number of inputs, a multiple of 32.
-    pub n_in: usize,
-    quants: Vec<i8>,
-    scales: Vec<u16>,
-}
-
-impl PackedQ8 {
-    /// Quantises row-major f32 `[n_out, n_in]` as GGUF's Q8_0 does. `n_in` must be a multiple of 32.
-    pub fn quantize(device: &Device, weight: &[f32], n_out: usize, n_in: usize) -> PackedQ8 {
-        let _ = (device, weight);
-        PackedQ8 { n_out, n_in, quants: vec![], scales: vec![] }
-    }
-    /// Row `row` as f32.
-    pub fn read_row(&self, row: usize, out: &mut [f32]) {
-        let _ = (row, out, &self.quants, &self.scales);
-        todo!()
-    }
-    /// Bytes held.
-    pub fn bytes(&self) -> usize {
-        self.quants.len() + 2 * self.scales.len()
-    }
-}
+use crate::cpu::gemm::pack::{Left, Right};
+use crate::cpu::gemm::{self, Product};
+use crate::pool::SharedMut;
+pub use packed::{PackedBf16, PackedQ8};
 
 /// A weight matrix `[n_out, n_in]` in one of the forms a linear can read.
 #[derive(Clone, Copy)]
@@ -133,6 +83,8 @@ pub fn forward(
     let (n_out, n_in) = (weight_NK.n_out(), weight_NK.n_in());
     check("x", x_TK.len(), n_rows, n_in, x_stride);
     check("y", y_TN.len(), n_rows, n_out, y_stride);
+    let left = Left::Rows { data: x_TK, stride: x_stride };
+    let mut product = |right| packed_product(device, left, right, y_TN, y_stride, (n_rows, n_out, n_in), write);
     match weight_NK {
         Matrix::F32 { weight, .. } => float::multiply(
             device,
@@ -143,7 +95,8 @@ pub fn forward(
             (n_rows, n_out, n_in),
             write,
         ),
-        Matrix::Bf16(_) | Matrix::Q8(_) => todo!(),
+        Matrix::Bf16(packed) => product(Right::Forward(packed)),
+        Matrix::Q8(packed) => product(Right::ForwardQ8(packed)),
     }
 }
 
@@ -161,6 +114,8 @@ pub fn backward_input(
     let (n_out, n_in) = (weight_NK.n_out(), weight_NK.n_in());
     check("dy", dy_TN.len(), n_rows, n_out, dy_stride);
     check("dx", dx_TK.len(), n_rows, n_in, dx_stride);
+    let left = Left::Rows { data: dy_TN, stride: dy_stride };
+    let mut product = |right| packed_product(device, left, right, dx_TK, dx_stride, (n_rows, n_in, n_out), write);
     match weight_NK {
         Matrix::F32 { weight, .. } => float::multiply(
             device,
@@ -171,7 +126,8 @@ pub fn backward_input(
             (n_rows, n_in, n_out),
             write,
         ),
-        Matrix::Bf16(_) | Matrix::Q8(_) => todo!(),
+        Matrix::Bf16(packed) => product(Right::Backward(packed)),
+        Matrix::Q8(packed) => product(Right::BackwardQ8(packed)),
     }
 }
 
@@ -202,8 +158,33 @@ pub fn backward_weight(
             (n_out, n_in, n_rows),
             write,
         ),
-        Precision::Bf16 => todo!(),
+        Precision::Bf16 => gemm::multiply(
+            device,
+            &Product {
+                m: n_out,
+                n: n_in,
+                k: n_rows,
+                left: Left::Columns { data: dy_TN, stride: dy_stride },
+                right: Right::Rows { data: x_TK, stride: x_stride, columns: n_in },
+                c: SharedMut::new(dw_NK),
+                c_stride: n_in,
+                add: write == Write::Accumulate,
+            },
+        ),
     }
+}
+
+fn packed_product(
+    device: &Device,
+    left: Left,
+    right: Right,
+    c: &mut [f32],
+    c_stride: usize,
+    (m, n, k): (usize, usize, usize),
+    write: Write,
+) {
+    let add = write == Write::Accumulate;
+    gemm::multiply(device, &Product { m, n, k, left, right, c: SharedMut::new(c), c_stride, add });
 }
 
 /// Panics unless `rows` rows of `width` elements, `stride` apart, fit in `length` elements.

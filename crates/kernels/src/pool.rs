@@ -48,11 +48,7 @@ impl Pool {
                     .expect("the system refuses to start a worker thread")
             })
             .collect();
-        Pool {
-            shared,
-            workers,
-            turn: Mutex::new(()),
-        }
+        Pool { shared, workers, turn: Mutex::new(()) }
     }
 
     /// How many workers there are, the caller included.
@@ -153,11 +149,7 @@ unsafe impl<T: Send> Sync for SharedMut<'_, T> {}
 impl<'a, T> SharedMut<'a, T> {
     /// Borrows `slice` for as long as parts of it are handed out.
     pub fn new(slice: &'a mut [T]) -> SharedMut<'a, T> {
-        SharedMut {
-            start: slice.as_mut_ptr(),
-            length: slice.len(),
-            slice: PhantomData,
-        }
+        SharedMut { start: slice.as_mut_ptr(), length: slice.len(), slice: PhantomData }
     }
 
     /// Elements in the slice.
@@ -176,11 +168,7 @@ impl<'a, T> SharedMut<'a, T> {
     /// While the result lives, no other reference to any of its elements may exist.
     #[allow(clippy::mut_from_ref)]
     pub unsafe fn range(&self, range: Range<usize>) -> &'a mut [T] {
-        assert!(
-            range.start <= range.end && range.end <= self.length,
-            "range {range:?} of a slice of {}",
-            self.length
-        );
+        assert!(range.start <= range.end && range.end <= self.length, "range {range:?} of a slice of {}", self.length);
         // SAFETY: in bounds by the assertion; unaliased by this function's contract.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
     }
@@ -234,8 +222,7 @@ impl Shared {
         self.generation.fetch_add(1, Ordering::SeqCst);
         self.start.wake();
         self.guarded(work, 0);
-        self.finish
-            .wait(self.spins, || self.unfinished.load(Ordering::SeqCst) == 0);
+        self.finish.wait(self.spins, || self.unfinished.load(Ordering::SeqCst) == 0);
         let panic = lock(&self.panic).take();
         if let Some(panic) = panic {
             resume_unwind(panic);
@@ -246,9 +233,7 @@ impl Shared {
     fn work(&self, worker: usize) {
         let mut seen = 0;
         loop {
-            self.start.wait(self.spins, || {
-                self.generation.load(Ordering::SeqCst) != seen
-            });
+            self.start.wait(self.spins, || self.generation.load(Ordering::SeqCst) != seen);
             seen += 1;
             if self.stop.load(Ordering::SeqCst) {
                 return;
@@ -352,8 +337,7 @@ mod tests {
 
     #[test]
     fn splits_cover_once_on_grain_boundaries() {
-        for (threads, length, grain) in [(1, 10, 3), (3, 100, 7), (4, 5, 8), (2, 0, 4), (5, 64, 16)]
-        {
+        for (threads, length, grain) in [(1, 10, 3), (3, 100, 7), (4, 5, 8), (2, 0, 4), (5, 64, 16)] {
             let pool = Pool::new(threads);
             let mut hits = vec![0u32; length];
             let shared = SharedMut::new(&mut hits);
@@ -361,9 +345,7 @@ mod tests {
                 assert_eq!(range.start % grain, 0);
                 assert!(range.end % grain == 0 || range.end == length);
                 // SAFETY: the ranges of a split don't overlap.
-                unsafe { shared.range(range) }
-                    .iter_mut()
-                    .for_each(|h| *h += 1);
+                unsafe { shared.range(range) }.iter_mut().for_each(|h| *h += 1);
             });
             assert!(hits.iter().all(|&h| h == 1), "{threads} {length} {grain}");
         }
@@ -398,10 +380,7 @@ mod tests {
             let result = catch_unwind(AssertUnwindSafe(|| {
                 pool.broadcast(|w| assert!(w != bad, "worker {w} fails"));
             }));
-            assert_eq!(
-                message(result.expect_err("must panic")),
-                format!("worker {bad} fails")
-            );
+            assert_eq!(message(result.expect_err("must panic")), format!("worker {bad} fails"));
         }
         let runs = AtomicUsize::new(0);
         pool.broadcast(|_| {
