@@ -27,11 +27,7 @@ pub struct Converted {
 ///
 /// With `plain_as_user`, a demonstration's plain-text prompt may become a user's turn; without it,
 /// formats of turns refuse plain text, since a chat template would then stand around it.
-pub fn convert<'a>(
-    rows: impl IntoIterator<Item = &'a Row>,
-    target: &dyn Format,
-    plain_as_user: bool,
-) -> Converted {
+pub fn convert<'a>(rows: impl IntoIterator<Item = &'a Row>, target: &dyn Format, plain_as_user: bool) -> Converted {
     let mut converted = Converted::default();
     for row in rows {
         let parts = reshape(row, target.kinds());
@@ -45,12 +41,7 @@ pub fn convert<'a>(
             .collect();
         match values {
             Some(values) if !values.is_empty() => converted.values.extend(values),
-            _ => {
-                *converted
-                    .inexpressible
-                    .entry(row.record.kind())
-                    .or_default() += 1
-            }
+            _ => *converted.inexpressible.entry(row.record.kind()).or_default() += 1,
         }
     }
     converted
@@ -58,24 +49,18 @@ pub fn convert<'a>(
 
 /// The row as rows of one of `kinds`, where there is a way; else itself.
 fn reshape(row: &Row, kinds: &[Kind]) -> Vec<Row> {
-    let with = |record: Record| Row {
-        record,
-        meta: row.meta.clone(),
-    };
+    let with = |record: Record| Row { record, meta: row.meta.clone() };
     if kinds.contains(&row.record.kind()) {
         return vec![row.clone()];
     }
     match &row.record {
         other if kinds == [Kind::Prompt] => {
             let prompt = other.prompt();
-            prompt
-                .into_iter()
-                .map(|p| with(Record::Prompt(p)))
-                .collect()
+            prompt.into_iter().map(|p| with(Record::Prompt(p))).collect()
         }
-        Record::Ranking(ranking) if kinds == [Kind::Preference] => pairs(ranking)
-            .map(|pair| with(Record::Preference(pair)))
-            .collect(),
+        Record::Ranking(ranking) if kinds == [Kind::Preference] => {
+            pairs(ranking).map(|pair| with(Record::Preference(pair))).collect()
+        }
         Record::Preference(preference) if kinds == [Kind::Unpaired] => {
             let judged = |completion: &String, label| {
                 with(Record::Unpaired(Unpaired {
@@ -84,10 +69,7 @@ fn reshape(row: &Row, kinds: &[Kind]) -> Vec<Row> {
                     label,
                 }))
             };
-            vec![
-                judged(&preference.chosen, true),
-                judged(&preference.rejected, false),
-            ]
+            vec![judged(&preference.chosen, true), judged(&preference.rejected, false)]
         }
         _ => vec![row.clone()],
     }
@@ -97,9 +79,7 @@ fn reshape(row: &Row, kinds: &[Kind]) -> Vec<Row> {
 fn pairs(ranking: &record::Ranking) -> impl Iterator<Item = Preference> {
     let completions = &ranking.completions;
     completions.iter().flat_map(move |better| {
-        let worse = completions
-            .iter()
-            .filter(|other| better.rank < other.rank && better.text != other.text);
+        let worse = completions.iter().filter(|other| better.rank < other.rank && better.text != other.text);
         worse.map(|worse| Preference {
             prompt: ranking.prompt.clone(),
             chosen: better.text.clone(),
@@ -111,10 +91,7 @@ fn pairs(ranking: &record::Ranking) -> impl Iterator<Item = Preference> {
 
 /// A demonstration whose plain prompt is put into a user's turn.
 fn with_user_turn(row: &Row) -> Option<Row> {
-    let Record::Demonstration(Demonstration::Completion {
-        prompt: Prompt::Text(text),
-        completion,
-    }) = &row.record
+    let Record::Demonstration(Demonstration::Completion { prompt: Prompt::Text(text), completion }) = &row.record
     else {
         return None;
     };
@@ -122,10 +99,7 @@ fn with_user_turn(row: &Row) -> Option<Row> {
         prompt: Prompt::Messages(vec![Message::user(text.trim())]),
         completion: completion.trim().to_owned(),
     });
-    Some(Row {
-        record,
-        meta: row.meta.clone(),
-    })
+    Some(Row { record, meta: row.meta.clone() })
 }
 
 /// Writes values as JSON lines, whole or not at all; `.gz` and `.zst` are compressed.
@@ -133,9 +107,7 @@ pub fn write_values(path: &Path, values: &[Value]) -> Result<(), CorpusError> {
     let name = path.to_string_lossy().to_lowercase();
     let lines = |out: &mut dyn Write| {
         let mut out = out;
-        values
-            .iter()
-            .try_for_each(|value| stdx::jsonl::write_line(&mut out, value))
+        values.iter().try_for_each(|value| stdx::jsonl::write_line(&mut out, value))
     };
     let written = match name.rsplit_once('.') {
         Some((inner, "gz")) if is_lines(inner) => stdx::atomic::write_file_with(path, |out| {
@@ -144,8 +116,7 @@ pub fn write_values(path: &Path, values: &[Value]) -> Result<(), CorpusError> {
             encoder.finish().map(drop)
         }),
         Some((inner, "zst")) if is_lines(inner) => stdx::atomic::write_file_with(path, |out| {
-            let mut encoder =
-                zstd::stream::write::Encoder::new(out, zstd::DEFAULT_COMPRESSION_LEVEL)?;
+            let mut encoder = zstd::stream::write::Encoder::new(out, zstd::DEFAULT_COMPRESSION_LEVEL)?;
             lines(&mut encoder)?;
             encoder.finish().map(drop)
         }),
@@ -169,10 +140,7 @@ mod tests {
 
     fn check(from: &str, text: &str, to: &str, plain_as_user: bool, expected: &[&str]) {
         let value = serde_json::from_str(text).expect("JSON");
-        let rows = find_format(from)
-            .expect("known")
-            .read(&value)
-            .expect("rows");
+        let rows = find_format(from).expect("known").read(&value).expect("rows");
         let converted = convert(&rows, find_format(to).expect("known"), plain_as_user);
         let texts: Vec<_> = converted.values.iter().map(Value::to_string).collect();
         assert_eq!(texts, expected);
@@ -197,9 +165,7 @@ mod tests {
             alpaca,
             "demonstration",
             false,
-            &[
-                r#"{"prompt":[{"role":"user","content":"Add.\n\n1 2"}],"completion":"3","source":"rule"}"#,
-            ],
+            &[r#"{"prompt":[{"role":"user","content":"Add.\n\n1 2"}],"completion":"3","source":"rule"}"#],
         );
     }
 
@@ -216,9 +182,7 @@ mod tests {
             plain,
             "messages",
             true,
-            &[
-                r#"{"messages":[{"role":"user","content":"2 + 3 ="},{"role":"assistant","content":"5"}]}"#,
-            ],
+            &[r#"{"messages":[{"role":"user","content":"2 + 3 ="},{"role":"assistant","content":"5"}]}"#],
         );
     }
 
@@ -235,22 +199,13 @@ mod tests {
                 r#"{"prompt":"p","chosen":"a","rejected":"b","id":"r"}"#,
             ],
         );
-        check(
-            "ranking",
-            ranking,
-            "prompt",
-            false,
-            &[r#"{"prompt":"p","id":"r"}"#],
-        );
+        check("ranking", ranking, "prompt", false, &[r#"{"prompt":"p","id":"r"}"#]);
         check(
             "preference",
             r#"{"prompt": "p", "chosen": "a", "rejected": "b"}"#,
             "unpaired",
             false,
-            &[
-                r#"{"prompt":"p","completion":"a","label":true}"#,
-                r#"{"prompt":"p","completion":"b","label":false}"#,
-            ],
+            &[r#"{"prompt":"p","completion":"a","label":true}"#, r#"{"prompt":"p","completion":"b","label":false}"#],
         );
         let tied = r#"{"prompt": "p", "completions": [{"text": "c", "rank": 2}, {"text": "a", "rank": 2}]}"#;
         check("ranking", tied, "preference", false, &[]);
@@ -259,10 +214,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back_from_each_container() {
         let dir = tempfile::tempdir().expect("temporary folder");
-        let values = vec![
-            serde_json::json!({"text": "a"}),
-            serde_json::json!({"text": "b"}),
-        ];
+        let values = vec![serde_json::json!({"text": "a"}), serde_json::json!({"text": "b"})];
         for name in ["x.jsonl", "x.jsonl.gz", "x.jsonl.zst"] {
             let path = dir.path().join(name);
             write_values(&path, &values).expect("write");

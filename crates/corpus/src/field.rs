@@ -17,16 +17,8 @@ pub struct RowError {
 
 impl RowError {
     /// An error at `field`.
-    pub fn new(
-        field: impl Into<String>,
-        found: impl Into<String>,
-        expected: impl Into<String>,
-    ) -> Self {
-        Self {
-            field: field.into(),
-            found: found.into(),
-            expected: expected.into(),
-        }
+    pub fn new(field: impl Into<String>, found: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self { field: field.into(), found: found.into(), expected: expected.into() }
     }
 
     /// An error about the value that stands at `field`.
@@ -81,9 +73,7 @@ pub(crate) fn keys(map: &Map<String, Value>) -> String {
 
 /// The row as an object.
 pub(crate) fn object(value: &Value) -> Result<&Map<String, Value>, RowError> {
-    value
-        .as_object()
-        .ok_or_else(|| RowError::at("row", Some(value), "an object"))
+    value.as_object().ok_or_else(|| RowError::at("row", Some(value), "an object"))
 }
 
 /// A field that is there and isn't null.
@@ -94,24 +84,18 @@ pub(crate) fn present<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a 
 /// Whether `value` is an object with all of `has` and none of `lacks`; null counts as absent.
 pub(crate) fn has_but_lacks(value: &Value, has: &[&str], lacks: &[&str]) -> bool {
     value.as_object().is_some_and(|map| {
-        has.iter().all(|key| present(map, key).is_some())
-            && lacks.iter().all(|key| present(map, key).is_none())
+        has.iter().all(|key| present(map, key).is_some()) && lacks.iter().all(|key| present(map, key).is_none())
     })
 }
 
 /// A field of text.
 pub(crate) fn text<'a>(map: &'a Map<String, Value>, key: &str) -> Result<&'a str, RowError> {
     let value = present(map, key);
-    value
-        .and_then(Value::as_str)
-        .ok_or_else(|| RowError::at(key, value, "text"))
+    value.and_then(Value::as_str).ok_or_else(|| RowError::at(key, value, "text"))
 }
 
 /// A field of text that may be absent.
-pub(crate) fn optional_text<'a>(
-    map: &'a Map<String, Value>,
-    key: &str,
-) -> Result<Option<&'a str>, RowError> {
+pub(crate) fn optional_text<'a>(map: &'a Map<String, Value>, key: &str) -> Result<Option<&'a str>, RowError> {
     present(map, key).map(|_| text(map, key)).transpose()
 }
 
@@ -142,16 +126,10 @@ pub(crate) fn prompt(map: &Map<String, Value>, key: &str) -> Result<Prompt, RowE
 pub(crate) fn answerable(messages: &[Message], field: &str) -> Result<(), RowError> {
     match messages.last() {
         Some(last) if last.role != Role::Assistant => Ok(()),
-        Some(_) => Err(RowError::new(
-            field,
-            "an assistant's turn at the end",
-            "a conversation that the assistant continues",
-        )),
-        None => Err(RowError::new(
-            field,
-            "an empty list",
-            "at least one message",
-        )),
+        Some(_) => {
+            Err(RowError::new(field, "an assistant's turn at the end", "a conversation that the assistant continues"))
+        }
+        None => Err(RowError::new(field, "an empty list", "at least one message")),
     }
 }
 
@@ -161,11 +139,7 @@ pub(crate) fn answer(map: &Map<String, Value>, key: &str) -> Result<String, RowE
         Some(Value::String(text)) => Ok(without_end_of_text(text)),
         Some(value @ Value::Array(_)) => match messages(value, key)?.as_slice() {
             [only] if only.role == Role::Assistant => Ok(only.content.clone()),
-            several => Err(RowError::new(
-                key,
-                format!("a list of {}", several.len()),
-                "text or one assistant message",
-            )),
+            several => Err(RowError::new(key, format!("a list of {}", several.len()), "text or one assistant message")),
         },
         other => Err(RowError::at(key, other, "text")),
     }
@@ -174,19 +148,13 @@ pub(crate) fn answer(map: &Map<String, Value>, key: &str) -> Result<String, RowE
 /// A list of messages. The turn's speaker stands under `role` or `from`, its text under
 /// `content`, `value` or `text`; the speakers' names in use elsewhere are understood.
 pub(crate) fn messages(value: &Value, field: &str) -> Result<Vec<Message>, RowError> {
-    let items = value
-        .as_array()
-        .ok_or_else(|| RowError::at(field, Some(value), "a list of messages"))?;
+    let items = value.as_array().ok_or_else(|| RowError::at(field, Some(value), "a list of messages"))?;
     let turns = items.iter().enumerate();
-    turns
-        .map(|(i, item)| message(item, &format!("{field}[{i}]")))
-        .collect()
+    turns.map(|(i, item)| message(item, &format!("{field}[{i}]"))).collect()
 }
 
 fn message(value: &Value, field: &str) -> Result<Message, RowError> {
-    let map = value
-        .as_object()
-        .ok_or_else(|| RowError::at(field, Some(value), "an object with role and content"))?;
+    let map = value.as_object().ok_or_else(|| RowError::at(field, Some(value), "an object with role and content"))?;
     let first_of = |names: &[&'static str]| {
         let found = names.iter().find(|name| present(map, name).is_some());
         *found.unwrap_or(&names[0])
@@ -223,21 +191,13 @@ pub(crate) fn role(name: &str) -> Option<Role> {
 pub(crate) fn conversation(map: &Map<String, Value>, key: &str) -> Result<Vec<Message>, RowError> {
     let value = present(map, key).ok_or_else(|| RowError::at(key, None, "a list of messages"))?;
     let messages = messages(value, key)?;
-    let mut answers = messages
-        .iter()
-        .enumerate()
-        .filter(|(_, turn)| turn.role == Role::Assistant)
-        .peekable();
+    let mut answers = messages.iter().enumerate().filter(|(_, turn)| turn.role == Role::Assistant).peekable();
     if answers.peek().is_none() {
         let found = format!("{} turns, none of the assistant's", messages.len());
         return Err(RowError::new(key, found, "at least one assistant turn"));
     }
     match answers.find(|(_, turn)| turn.content.trim().is_empty()) {
-        Some((i, _)) => Err(RowError::new(
-            format!("{key}[{i}]"),
-            "an empty assistant turn",
-            "an answer",
-        )),
+        Some((i, _)) => Err(RowError::new(format!("{key}[{i}]"), "an empty assistant turn", "an answer")),
         None => Ok(messages),
     }
 }
@@ -265,22 +225,13 @@ pub(crate) fn meta(map: &Map<String, Value>) -> Result<Meta, RowError> {
 }
 
 fn source(map: &Map<String, Value>) -> Result<Option<Source>, RowError> {
-    const ALL: [Source; 4] = [
-        Source::Human,
-        Source::Model,
-        Source::Rule,
-        Source::Simulated,
-    ];
+    const ALL: [Source; 4] = [Source::Human, Source::Model, Source::Rule, Source::Simulated];
     let Some(value) = present(map, "source") else {
         return Ok(None);
     };
-    let known = ALL
-        .into_iter()
-        .find(|known| Some(known.as_str()) == value.as_str());
+    let known = ALL.into_iter().find(|known| Some(known.as_str()) == value.as_str());
     let expected = "human, model, rule or simulated";
-    known
-        .map(Some)
-        .ok_or_else(|| RowError::at("source", Some(value), expected))
+    known.map(Some).ok_or_else(|| RowError::at("source", Some(value), expected))
 }
 
 /// An optional name: text, or a whole number as many data sets number their rows.

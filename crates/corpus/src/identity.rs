@@ -44,10 +44,7 @@ mod tests {
         let a = row("text", r#"{"text": "a", "id": "1"}"#);
         let b = row("text", r#"{"source": "human", "text": "a<|endoftext|>"}"#);
         assert_eq!(content_id(&a), content_id(&b));
-        assert_ne!(
-            content_id(&a),
-            content_id(&row("prompt", r#"{"prompt": "a"}"#))
-        );
+        assert_ne!(content_id(&a), content_id(&row("prompt", r#"{"prompt": "a"}"#)));
     }
 
     #[test]

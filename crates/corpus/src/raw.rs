@@ -37,17 +37,13 @@ pub(crate) fn values(path: &Path) -> Result<Values, CorpusError> {
         Some((inner, "zst")) => (inner.to_owned(), Compression::Zstandard),
         _ => (name, Compression::None),
     };
-    let extension = inner
-        .rsplit_once('.')
-        .map_or("", |(_, extension)| extension);
+    let extension = inner.rsplit_once('.').map_or("", |(_, extension)| extension);
     match extension {
         "jsonl" | "ndjson" => Ok(lines(path, open(path, compression)?)),
         "json" => json(path, open(path, compression)?),
         "txt" => text(path, open(path, compression)?),
         "parquet" if compression == Compression::None => table(path),
-        _ => Err(CorpusError::Extension {
-            path: path.to_path_buf(),
-        }),
+        _ => Err(CorpusError::Extension { path: path.to_path_buf() }),
     }
 }
 
@@ -65,9 +61,7 @@ fn open(path: &Path, compression: Compression) -> Result<Box<dyn BufRead>, Corpu
         Compression::Gzip => Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(file))),
         Compression::Zstandard => {
             let decoder = zstd::stream::read::Decoder::with_buffer(file);
-            Box::new(BufReader::new(
-                decoder.map_err(FileError::at(path, "decompress"))?,
-            ))
+            Box::new(BufReader::new(decoder.map_err(FileError::at(path, "decompress"))?))
         }
     })
 }
@@ -76,14 +70,8 @@ fn lines(path: &Path, source: Box<dyn BufRead>) -> Values {
     let path = path.to_path_buf();
     Box::new(Reader::new(source).map(move |row| {
         row.map_err(|error| match error {
-            LineError {
-                problem: LineProblem::Io(source),
-                ..
-            } => FileError::at(&path, "read")(source).into(),
-            source => CorpusError::Line {
-                path: path.clone(),
-                source,
-            },
+            LineError { problem: LineProblem::Io(source), .. } => FileError::at(&path, "read")(source).into(),
+            source => CorpusError::Line { path: path.clone(), source },
         })
     }))
 }
@@ -126,15 +114,9 @@ fn text(path: &Path, source: Box<dyn BufRead>) -> Result<Values, CorpusError> {
 
 /// The whole of a source as text, without a byte-order mark.
 fn document(path: &Path, source: Box<dyn BufRead>) -> Result<String, CorpusError> {
-    let broken = |problem: String| CorpusError::Document {
-        path: path.to_path_buf(),
-        problem,
-    };
+    let broken = |problem: String| CorpusError::Document { path: path.to_path_buf(), problem };
     let mut bytes = Vec::new();
-    source
-        .take(DOCUMENT_BYTES_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(FileError::at(path, "read"))?;
+    source.take(DOCUMENT_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(FileError::at(path, "read"))?;
     if bytes.len() as u64 > DOCUMENT_BYTES_MAX {
         return Err(broken(format!(
             "more than {DOCUMENT_BYTES_MAX} bytes, expected a document that fits in memory; \
@@ -145,9 +127,7 @@ fn document(path: &Path, source: Box<dyn BufRead>) -> Result<String, CorpusError
         let valid = error.utf8_error().valid_up_to();
         broken(format!("invalid UTF-8 after {valid} valid bytes"))
     })?;
-    Ok(text
-        .strip_prefix('\u{feff}')
-        .map_or_else(|| text.clone(), str::to_owned))
+    Ok(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned))
 }
 
 fn table(path: &Path) -> Result<Values, CorpusError> {

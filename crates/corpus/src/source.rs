@@ -71,11 +71,7 @@ pub struct BadRows {
 
 impl fmt::Display for BadRows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            reason,
-            count,
-            first,
-        } = self;
+        let Self { reason, count, first } = self;
         write!(f, "{count} skipped: {reason} (first: {first})")
     }
 }
@@ -94,10 +90,7 @@ pub struct Options {
 impl Options {
     /// Looks for rows of these kinds.
     pub fn of_kinds(kinds: &[Kind]) -> Self {
-        Self {
-            kinds: kinds.to_vec(),
-            ..Self::default()
-        }
+        Self { kinds: kinds.to_vec(), ..Self::default() }
     }
 
     /// Sets the format by name.
@@ -244,27 +237,20 @@ pub fn read_rows<P: AsRef<Path>>(paths: &[P], options: &Options) -> Result<Datas
             path: file.path.clone(),
             wanted: kind_names(&options.kinds),
             skipped: dataset.bad_count(),
-            first: dataset.bad.first().map_or_else(String::new, |bad| {
-                format!(", the first at {}: {}", bad.first, bad.reason)
-            }),
+            first: dataset
+                .bad
+                .first()
+                .map_or_else(String::new, |bad| format!(", the first at {}: {}", bad.first, bad.reason)),
         }),
         _ => Ok(dataset),
     }
 }
 
 /// Counts a bad row where that is wanted and the error is one.
-fn count_bad(
-    bad: &mut BTreeMap<String, BadRows>,
-    error: CorpusError,
-    options: &Options,
-) -> Result<(), CorpusError> {
+fn count_bad(bad: &mut BTreeMap<String, BadRows>, error: CorpusError, options: &Options) -> Result<(), CorpusError> {
     match error.bad_row() {
         Some((first, reason)) if options.skip_bad => {
-            let entry = bad.entry(reason.clone()).or_insert(BadRows {
-                reason,
-                count: 0,
-                first,
-            });
+            let entry = bad.entry(reason.clone()).or_insert(BadRows { reason, count: 0, first });
             entry.count += 1;
             Ok(())
         }
@@ -347,11 +333,7 @@ struct Interpreter {
 
 impl Interpreter {
     fn new(options: &Options) -> Self {
-        Self {
-            format: options.format,
-            kinds: options.kinds.clone(),
-            expected: options.kinds.clone(),
-        }
+        Self { format: options.format, kinds: options.kinds.clone(), expected: options.kinds.clone() }
     }
 
     fn read(&mut self, value: &Value) -> Result<Vec<Row>, RowError> {
@@ -366,10 +348,7 @@ impl Interpreter {
         let claims: Vec<_> = FORMATS.iter().filter(|f| f.sniff(value)).collect();
         let fits = |format: &dyn Format| {
             let any = self.expected.is_empty();
-            any || format
-                .kinds()
-                .iter()
-                .any(|kind| self.expected.contains(kind))
+            any || format.kinds().iter().any(|kind| self.expected.contains(kind))
         };
         match claims[..] {
             [&format] if fits(format) => {
@@ -401,25 +380,12 @@ impl Interpreter {
                 let mut kinds = format.kinds().iter();
                 kinds.any(|kind| self.expected.contains(kind))
             });
-            let rows: Vec<_> = suitable
-                .map(|f| {
-                    format!(
-                        "{} {}",
-                        f.name(),
-                        f.summary().split(':').next().unwrap_or("")
-                    )
-                })
-                .collect();
-            format!(
-                "a {} row: {}",
-                kind_names(&self.expected),
-                rows.join(" or ")
-            )
+            let rows: Vec<_> =
+                suitable.map(|f| format!("{} {}", f.name(), f.summary().split(':').next().unwrap_or(""))).collect();
+            format!("a {} row: {}", kind_names(&self.expected), rows.join(" or "))
         };
         match value.as_object() {
-            Some(map) if !map.is_empty() => {
-                RowError::new("row", format!("the fields {}", keys(map)), expected)
-            }
+            Some(map) if !map.is_empty() => RowError::new("row", format!("the fields {}", keys(map)), expected),
             _ => field::RowError::at("row", Some(value), &expected),
         }
     }

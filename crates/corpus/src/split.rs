@@ -43,12 +43,7 @@ pub enum SplitError {
 }
 
 /// The part of each row, `0..fractions.len()`.
-pub fn by_fractions(
-    rows: &[Row],
-    by: SplitBy,
-    fractions: &[f64],
-    seed: Seed,
-) -> Result<Vec<usize>, SplitError> {
+pub fn by_fractions(rows: &[Row], by: SplitBy, fractions: &[f64], seed: Seed) -> Result<Vec<usize>, SplitError> {
     let positive = fractions.iter().all(|&part| part > 0.0);
     if !positive || (fractions.iter().sum::<f64>() - 1.0).abs() > 1e-6 {
         let found = fractions.to_vec();
@@ -66,25 +61,14 @@ pub fn by_fractions(
 }
 
 /// The fold of each row, `0..folds`.
-pub fn by_folds(
-    rows: &[Row],
-    by: SplitBy,
-    folds: usize,
-    seed: Seed,
-) -> Result<Vec<usize>, SplitError> {
+pub fn by_folds(rows: &[Row], by: SplitBy, folds: usize, seed: Seed) -> Result<Vec<usize>, SplitError> {
     if folds < 2 {
         return Err(SplitError::Folds { found: folds });
     }
-    assign(rows, by, |key| {
-        seed.stream(key, 0).below(folds as u64) as usize
-    })
+    assign(rows, by, |key| seed.stream(key, 0).below(folds as u64) as usize)
 }
 
-fn assign(
-    rows: &[Row],
-    by: SplitBy,
-    part: impl Fn(&str) -> usize,
-) -> Result<Vec<usize>, SplitError> {
+fn assign(rows: &[Row], by: SplitBy, part: impl Fn(&str) -> usize) -> Result<Vec<usize>, SplitError> {
     let numbered = rows.iter().enumerate();
     numbered
         .map(|(i, row)| match (by, &row.meta.user_id) {
@@ -104,10 +88,7 @@ mod tests {
     fn row(prompt: &str, user: Option<&str>) -> Row {
         Row {
             record: Record::Prompt(Prompt::Text(prompt.into())),
-            meta: Meta {
-                user_id: user.map(str::to_owned),
-                ..Meta::default()
-            },
+            meta: Meta { user_id: user.map(str::to_owned), ..Meta::default() },
         }
     }
 
@@ -130,19 +111,10 @@ mod tests {
         let fractions = |f: &[f64]| by_fractions(&rows, SplitBy::Prompt, f, Seed(0));
         for bad in [&[0.5, 0.4][..], &[1.5, -0.5], &[f64::NAN, 1.0], &[]] {
             let error = fractions(bad).expect_err("no division");
-            assert!(
-                error.to_string().starts_with("fractions: found ["),
-                "{error}"
-            );
+            assert!(error.to_string().starts_with("fractions: found ["), "{error}");
         }
-        assert_eq!(
-            by_folds(&rows, SplitBy::User, 2, Seed(0)),
-            Err(SplitError::NoUser { row: 2 })
-        );
-        assert_eq!(
-            by_folds(&rows, SplitBy::Prompt, 1, Seed(0)),
-            Err(SplitError::Folds { found: 1 })
-        );
+        assert_eq!(by_folds(&rows, SplitBy::User, 2, Seed(0)), Err(SplitError::NoUser { row: 2 }));
+        assert_eq!(by_folds(&rows, SplitBy::Prompt, 1, Seed(0)), Err(SplitError::Folds { found: 1 }));
     }
 
     proptest! {

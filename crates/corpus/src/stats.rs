@@ -89,10 +89,7 @@ impl Stats {
         let source = row.meta.source.map_or("unknown", record::Source::as_str);
         let sources = self.kinds.entry(kind).or_default();
         *sources.entry(source.to_owned()).or_default() += 1;
-        for (counts, name) in [
-            (&mut self.use_cases, &row.meta.use_case),
-            (&mut self.languages, &row.meta.language),
-        ] {
+        for (counts, name) in [(&mut self.use_cases, &row.meta.use_case), (&mut self.languages, &row.meta.language)] {
             if let Some(name) = name {
                 *counts.entry(name.clone()).or_default() += 1;
             }
@@ -170,11 +167,7 @@ impl Tally {
 
     fn ranking(&mut self, ranking: &Ranking) {
         let completions = &ranking.completions;
-        *self
-            .judgements
-            .answers
-            .entry(completions.len())
-            .or_default() += 1;
+        *self.judgements.answers.entry(completions.len()).or_default() += 1;
         let pairs_before = self.judgements.pairs;
         for (i, a) in completions.iter().enumerate() {
             for b in &completions[i + 1..] {
@@ -213,18 +206,12 @@ impl fmt::Display for Stats {
         for (kind, sources) in &self.kinds {
             writeln!(f, "{kind:<13} {}", listed(sources))?;
         }
-        for (title, counts) in [
-            ("use-cases", &self.use_cases),
-            ("languages", &self.languages),
-        ] {
+        for (title, counts) in [("use-cases", &self.use_cases), ("languages", &self.languages)] {
             if !counts.is_empty() {
                 writeln!(f, "{title:<13} {}", listed(counts))?;
             }
         }
-        for (title, lengths) in [
-            ("prompts", self.prompt_characters),
-            ("answers", self.answer_characters),
-        ] {
+        for (title, lengths) in [("prompts", self.prompt_characters), ("answers", self.answer_characters)] {
             if let Some(lengths) = lengths {
                 writeln!(f, "{title:<13} {lengths}")?;
             }
@@ -238,28 +225,14 @@ impl fmt::Display for Stats {
 
 impl fmt::Display for Lengths {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            n,
-            mean,
-            min,
-            median,
-            p95,
-            max,
-        } = self;
-        write!(
-            f,
-            "{n}; characters: mean {mean:.1}, min {min}, median {median}, 95 % {p95}, max {max}"
-        )
+        let Self { n, mean, min, median, p95, max } = self;
+        write!(f, "{n}; characters: mean {mean:.1}, min {min}, median {median}, 95 % {p95}, max {max}")
     }
 }
 
 impl fmt::Display for Judgements {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let answers: Vec<_> = self
-            .answers
-            .iter()
-            .map(|(k, n)| format!("{n} of {k}"))
-            .collect();
+        let answers: Vec<_> = self.answers.iter().map(|(k, n)| format!("{n} of {k}")).collect();
         writeln!(f, "judgements    {} answers", answers.join(", "))?;
         writeln!(
             f,
@@ -267,12 +240,7 @@ impl fmt::Display for Judgements {
             self.pairs, self.tied_pairs, self.without_pairs, self.with_duplicate_texts
         )?;
         match self.longer_wins {
-            Some(share) => writeln!(
-                f,
-                "longer wins   {:.1} % of {} pairs",
-                share * 100.0,
-                self.pairs
-            ),
+            Some(share) => writeln!(f, "longer wins   {:.1} % of {} pairs", share * 100.0, self.pairs),
             None => Ok(()),
         }
     }
@@ -282,10 +250,7 @@ impl fmt::Display for Judgements {
 fn listed(counts: &BTreeMap<String, usize>) -> String {
     let mut counts: Vec<_> = counts.iter().collect();
     counts.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
-    let texts: Vec<_> = counts
-        .iter()
-        .map(|(name, n)| format!("{n} {name}"))
-        .collect();
+    let texts: Vec<_> = counts.iter().map(|(name, n)| format!("{n} {name}")).collect();
     texts.join(", ")
 }
 

@@ -52,19 +52,14 @@ fn zstandard(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
 const TWO_LINES: &[u8] = b"{\"prompt\": \"a\"}\r\n\n{\"prompt\": \"b\", \"source\": \"human\"}";
 
 #[test]
 fn containers_hold_the_same_rows() {
-    let lines = [
-        r#"1 {"prompt":"a"}"#,
-        r#"3 {"prompt":"b","source":"human"}"#,
-    ];
+    let lines = [r#"1 {"prompt":"a"}"#, r#"3 {"prompt":"b","source":"human"}"#];
     check("x.jsonl", TWO_LINES, &lines);
     check("x.NDJSON", TWO_LINES, &lines);
     check("x.jsonl.gz", &gzip(TWO_LINES), &lines);
@@ -72,16 +67,9 @@ fn containers_hold_the_same_rows() {
     // Two compressed parts, one after the other, are one file.
     let mut parts = gzip(b"\"a\"\n");
     parts.extend(gzip(b"\"b\"\n"));
-    check(
-        "x.jsonl.gz",
-        &parts,
-        &[r#"1 {"prompt":"a"}"#, r#"2 {"prompt":"b"}"#],
-    );
+    check("x.jsonl.gz", &parts, &[r#"1 {"prompt":"a"}"#, r#"2 {"prompt":"b"}"#]);
 
-    let numbered = [
-        r#"1 {"prompt":"a"}"#,
-        r#"2 {"prompt":"b","source":"human"}"#,
-    ];
+    let numbered = [r#"1 {"prompt":"a"}"#, r#"2 {"prompt":"b","source":"human"}"#];
     check("x.json", TWO_LINES, &numbered);
     let list = "\u{feff}[{\"prompt\": \"a\"},\n {\"source\": \"human\", \"prompt\": \"b\"}]";
     check("x.json", list.as_bytes(), &numbered);
@@ -92,26 +80,15 @@ fn containers_hold_the_same_rows() {
 fn a_text_file_is_one_document_or_several_marked_ones() {
     check("x.txt", b"one\n\ntwo\n", &["1 {\"text\":\"one\\n\\ntwo\"}"]);
     let marked = b"\n one\n<|endoftext|>\n\ntwo\nthree<|endoftext|>\n";
-    check(
-        "x.txt",
-        marked,
-        &["2 {\"text\":\"one\"}", "5 {\"text\":\"two\\nthree\"}"],
-    );
+    check("x.txt", marked, &["2 {\"text\":\"one\"}", "5 {\"text\":\"two\\nthree\"}"]);
 }
 
 #[test]
 fn parquet_has_the_same_columns() {
-    let options = Options {
-        skip_bad: true,
-        ..Options::default()
-    };
+    let options = Options { skip_bad: true, ..Options::default() };
     let dataset = read_rows(&[fixture("messages.parquet")], &options).expect("read");
     assert_eq!(dataset.bad_count(), 1, "the empty conversation");
-    let texts: Vec<_> = dataset
-        .rows
-        .iter()
-        .map(|(row, _)| serde_json::to_string(row).expect("serializable"))
-        .collect();
+    let texts: Vec<_> = dataset.rows.iter().map(|(row, _)| serde_json::to_string(row).expect("serializable")).collect();
     assert_eq!(
         texts,
         [
@@ -132,75 +109,43 @@ fn broken_parquet_is_an_error() {
     let whole = fs::read(fixture("rankings.parquet")).expect("fixture");
     let any = Options::default();
     check_error("x.parquet", b"", &any, "x.parquet: invalid Parquet: ");
-    check_error(
-        "x.parquet",
-        &whole[..whole.len() - 9],
-        &any,
-        "x.parquet: invalid Parquet: ",
-    );
-    // Bits of the data, the metadata and the footer turned, one at a time: rows or an error.
+    check_error("x.parquet", &whole[..whole.len() - 9], &any, "x.parquet: invalid Parquet: ");
+    // Bytes of the data, the metadata and the footer turned, one at a time: rows or an error. The
+    // reader panics on some of them (release 60 does); its messages are kept off the screen.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let mut errors = 0;
-    for at in (4..whole.len()).step_by(7) {
+    let mut errors = Vec::new();
+    for at in (4..whole.len()).step_by(3) {
         let mut turned = whole.clone();
-        turned[at] ^= 1 << (at % 8);
-        errors += usize::from(read("x.parquet", &turned, &any).is_err());
+        turned[at] ^= 0xff;
+        errors.extend(read("x.parquet", &turned, &any).err());
     }
     std::panic::set_hook(hook);
-    assert!(errors > 20, "{errors} errors");
+    assert!(errors.len() > 100, "{} errors", errors.len());
+    let caught = errors.iter().filter(|e| e.contains("the reader gave up on it"));
+    assert!(caught.count() > 0, "no byte makes the reader panic: is the guard still needed?");
 }
 
 #[test]
 fn errors_name_file_line_and_field() {
     let any = Options::default();
     let demonstrations = Options::of_kinds(&[Kind::Demonstration]);
-    check_error(
-        "x.csv",
-        b"a,b",
-        &any,
-        "x.csv: unknown extension, expected .jsonl",
-    );
+    check_error("x.csv", b"a,b", &any, "x.csv: unknown extension, expected .jsonl");
     check_error("x.jsonl", b"", &any, "x.jsonl: no rows");
     check_error("x.jsonl", b"\n \n", &any, "x.jsonl: no rows");
     check_error("x.json", b"[]", &any, "x.json: no rows");
     check_error("x.txt", b" \n", &any, "x.txt: no rows");
-    check_error(
-        "x.jsonl",
-        b"\"a\"\n{\n",
-        &any,
-        "x.jsonl: line 2: invalid JSON: EOF",
-    );
-    check_error(
-        "x.jsonl",
-        b"\"\xff\"\n",
-        &any,
-        "x.jsonl: line 1: invalid UTF-8",
-    );
-    check_error(
-        "x.json",
-        b"[1,\n2",
-        &any,
-        "x.json: invalid JSON: EOF while parsing a list at line 2",
-    );
-    check_error(
-        "x.txt",
-        b"ab\xff",
-        &any,
-        "x.txt: invalid UTF-8 after 2 valid bytes",
-    );
+    check_error("x.jsonl", b"\"a\"\n{\n", &any, "x.jsonl: line 2: invalid JSON: EOF");
+    check_error("x.jsonl", b"\"\xff\"\n", &any, "x.jsonl: line 1: invalid UTF-8");
+    check_error("x.json", b"[1,\n2", &any, "x.json: invalid JSON: EOF while parsing a list at line 2");
+    check_error("x.txt", b"ab\xff", &any, "x.txt: invalid UTF-8 after 2 valid bytes");
     check_error(
         "x.jsonl",
         br#"{"prompt": "a", "source": "robot"}"#,
         &any,
         "x.jsonl:1: source: found \"robot\", expected human, model, rule or simulated",
     );
-    check_error(
-        "x.jsonl",
-        b"[1]",
-        &any,
-        "x.jsonl:1: row: found a list of 1, expected a row of a known format",
-    );
+    check_error("x.jsonl", b"[1]", &any, "x.jsonl:1: row: found a list of 1, expected a row of a known format");
     check_error(
         "x.jsonl",
         br#"{"question": "a", "answer": "b"}"#,
@@ -213,65 +158,26 @@ fn errors_name_file_line_and_field() {
         &any,
         "x.jsonl:2: row: found a prompt row ({prompt}: a prompt",
     );
-    check_error(
-        "x.jsonl",
-        br#"{"prompt": "a"}"#,
-        &demonstrations,
-        "x.jsonl:1: row: found a prompt row",
-    );
+    check_error("x.jsonl", br#"{"prompt": "a"}"#, &demonstrations, "x.jsonl:1: row: found a prompt row");
     let missing = read_rows(&["/nowhere/x.jsonl"], &any).expect_err("missing");
-    assert!(
-        missing
-            .to_string()
-            .starts_with("/nowhere/x.jsonl: cannot open: "),
-        "{missing}"
-    );
-    let unknown = Options::default()
-        .with_format("nonsense")
-        .expect_err("unknown");
-    assert!(
-        unknown
-            .to_string()
-            .contains("expected one of text, prompt, demonstration"),
-        "{unknown}"
-    );
+    assert!(missing.to_string().starts_with("/nowhere/x.jsonl: cannot open: "), "{missing}");
+    let unknown = Options::default().with_format("nonsense").expect_err("unknown");
+    assert!(unknown.to_string().contains("expected one of text, prompt, demonstration"), "{unknown}");
 }
 
 #[test]
 fn rankings_that_are_none_say_why() {
     let any = Options::default();
-    let ranking = |completions: &str| {
-        format!("{{\"prompt\": \"p\", \"completions\": {completions}}}").into_bytes()
-    };
+    let ranking = |completions: &str| format!("{{\"prompt\": \"p\", \"completions\": {completions}}}").into_bytes();
     let check = |completions: &str, expected: &str| {
-        check_error(
-            "x.jsonl",
-            &ranking(completions),
-            &any,
-            &format!("x.jsonl:1: {expected}"),
-        );
+        check_error("x.jsonl", &ranking(completions), &any, &format!("x.jsonl:1: {expected}"));
     };
-    check(
-        r#"[{"text": "a", "rank": 1}]"#,
-        "completions: found a list of 1, expected a list of at least two",
-    );
+    check(r#"[{"text": "a", "rank": 1}]"#, "completions: found a list of 1, expected a list of at least two");
     check("[]", "completions: found a list of 0");
-    check(
-        r#"[{"text": "a", "rank": 1}, {"text": "b"}]"#,
-        "completions[1].rank: found nothing",
-    );
-    check(
-        r#"[{"text": "a", "rank": 1}, {"text": "b", "rank": 1.5}]"#,
-        "completions[1].rank: found the number 1.5",
-    );
-    check(
-        r#"[{"text": "a", "rank": 1}, {"rank": 2}]"#,
-        "completions[1].text: found nothing",
-    );
-    check(
-        r#"["a", "b"]"#,
-        "completions[0]: found \"a\", expected an object with text and rank",
-    );
+    check(r#"[{"text": "a", "rank": 1}, {"text": "b"}]"#, "completions[1].rank: found nothing");
+    check(r#"[{"text": "a", "rank": 1}, {"text": "b", "rank": 1.5}]"#, "completions[1].rank: found the number 1.5");
+    check(r#"[{"text": "a", "rank": 1}, {"rank": 2}]"#, "completions[1].text: found nothing");
+    check(r#"["a", "b"]"#, "completions[0]: found \"a\", expected an object with text and rank");
     // Tied, skipping, from 0, and a text twice: all of them are rankings.
     for good in [
         r#"[{"text": "a", "rank": 1}, {"text": "b", "rank": 1}]"#,
@@ -281,12 +187,7 @@ fn rankings_that_are_none_say_why() {
         read("x.jsonl", &ranking(good), &any).expect(good);
     }
     let equal = br#"{"prompt": "p", "chosen": "a<|endoftext|>", "rejected": "a"}"#;
-    check_error(
-        "x.jsonl",
-        equal,
-        &any,
-        "x.jsonl:1: rejected: found the same text as chosen",
-    );
+    check_error("x.jsonl", equal, &any, "x.jsonl:1: rejected: found the same text as chosen");
 }
 
 #[test]
@@ -300,33 +201,18 @@ fn bad_rows_are_counted_by_reason_where_wanted() {
     let dir = tempfile::tempdir().expect("temporary folder");
     let path = dir.path().join("x.jsonl");
     fs::write(&path, bytes).expect("write");
-    let options = Options {
-        skip_bad: true,
-        ..Options::of_kinds(&[Kind::Demonstration])
-    };
+    let options = Options { skip_bad: true, ..Options::of_kinds(&[Kind::Demonstration]) };
     let dataset = read_rows(&[&path], &options).expect("one good row");
     assert_eq!(dataset.rows.len(), 1);
     assert_eq!(dataset.files[0].rows, 1);
     assert_eq!(dataset.files[0].blake3, stdx::hash::bytes(bytes));
-    let counts: Vec<_> = dataset
-        .bad
-        .iter()
-        .map(|b| (b.first.line, b.count))
-        .collect();
-    assert_eq!(
-        counts,
-        [(1, 2), (4, 1), (3, 1), (5, 1)],
-        "{:?}",
-        dataset.bad
-    );
+    let counts: Vec<_> = dataset.bad.iter().map(|b| (b.first.line, b.count)).collect();
+    assert_eq!(counts, [(1, 2), (4, 1), (3, 1), (5, 1)], "{:?}", dataset.bad);
     assert_eq!(dataset.bad_count(), 5);
 
     fs::write(&path, "{\"prompt\": \"a\"}\n").expect("write");
     let error = read_rows(&[&path], &options).expect_err("none left");
-    assert!(
-        matches!(error, CorpusError::NoneLeft { skipped: 1, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, CorpusError::NoneLeft { skipped: 1, .. }), "{error}");
 }
 
 #[test]
@@ -355,20 +241,10 @@ fn a_bomb_stops_at_the_row_limit() {
     }
     let bomb = encoder.finish().expect("to memory");
     let any = Options::default();
-    check_error(
-        "x.jsonl.gz",
-        &bomb,
-        &any,
-        "x.jsonl.gz: line 1: longer than 67108864 bytes",
-    );
+    check_error("x.jsonl.gz", &bomb, &any, "x.jsonl.gz: line 1: longer than 67108864 bytes");
     let cut = &gzip(TWO_LINES)[..20];
     check_error("x.jsonl.gz", cut, &any, "x.jsonl.gz: cannot read: ");
-    check_error(
-        "x.jsonl.zst",
-        b"not compressed",
-        &any,
-        "x.jsonl.zst: cannot read: ",
-    );
+    check_error("x.jsonl.zst", b"not compressed", &any, "x.jsonl.zst: cannot read: ");
 }
 
 #[test]
@@ -407,8 +283,5 @@ fn turned_bytes_never_panic() {
             }
         }
     }
-    assert!(
-        outcomes.iter().all(|&n| n > 100),
-        "good and bad rows: {outcomes:?}"
-    );
+    assert!(outcomes.iter().all(|&n| n > 100), "good and bad rows: {outcomes:?}");
 }

@@ -18,10 +18,7 @@ fn shared(names: &[&str]) -> Option<Vec<PathBuf>> {
 }
 
 fn read(names: &[&str], skip_bad: bool) -> Option<Dataset> {
-    let options = Options {
-        skip_bad,
-        ..Options::default()
-    };
+    let options = Options { skip_bad, ..Options::default() };
     let paths = shared(names)?;
     Some(read_rows(&paths, &options).unwrap_or_else(|error| panic!("{error}")))
 }
@@ -37,20 +34,13 @@ fn helpful_harmless_transcripts() {
         let bad = dataset.bad.iter().filter(|bad| bad.reason.contains(part));
         bad.map(|bad| bad.count).sum()
     };
-    assert_eq!(
-        of_reason("turns up to the last answer"),
-        4,
-        "{:?}",
-        dataset.bad
-    );
+    assert_eq!(of_reason("turns up to the last answer"), 4, "{:?}", dataset.bad);
     assert_eq!(of_reason("expected a reply"), 1, "{:?}", dataset.bad);
     assert_eq!(dataset.rows.len() + dataset.bad_count(), 1621);
     let judgements = Stats::of(dataset.rows.iter().map(|(row, _)| row)).judgements;
     assert_eq!(judgements.expect("preferences").pairs, dataset.rows.len());
     let strict = shared(&["preferences/hh_harmless_base_test.jsonl"]).expect("is there");
-    let error = read_rows(&strict, &Options::default())
-        .expect_err("bad rows")
-        .to_string();
+    let error = read_rows(&strict, &Options::default()).expect_err("bad rows").to_string();
     assert!(error.contains("hh_harmless_base_test.jsonl:"), "{error}");
 }
 
@@ -59,10 +49,7 @@ fn open_assistant_trees() {
     let Some(dataset) = read(&["preferences/oasst_en_tree.jsonl"], false) else {
         return;
     };
-    let rankings = dataset
-        .rows
-        .iter()
-        .filter(|(row, _)| row.record.kind() == Kind::Ranking);
+    let rankings = dataset.rows.iter().filter(|(row, _)| row.record.kind() == Kind::Ranking);
     let mut by_count = std::collections::BTreeMap::new();
     for (row, _) in rankings {
         let Record::Ranking(ranking) = &row.record else {
@@ -80,18 +67,13 @@ fn open_assistant_trees() {
     let flat = read(&["preferences/oasst_en_rankings.jsonl"], false).expect("beside it");
     assert_eq!(flat.rows.len(), 151);
     let ids = |dataset: &Dataset| {
-        let rankings = dataset
-            .rows
-            .iter()
-            .filter(|(row, _)| row.record.kind() == Kind::Ranking);
+        let rankings = dataset.rows.iter().filter(|(row, _)| row.record.kind() == Kind::Ranking);
         let mut ids: Vec<_> = rankings
             .map(|(row, _)| {
                 // Replies may stand in another order: compare them sorted by rank.
                 let mut row = row.clone();
                 if let Record::Ranking(ranking) = &mut row.record {
-                    ranking
-                        .completions
-                        .sort_by_key(|completion| completion.rank);
+                    ranking.completions.sort_by_key(|completion| completion.rank);
                 }
                 corpus::content_id(&row)
             })
@@ -104,8 +86,8 @@ fn open_assistant_trees() {
 
 #[test]
 fn prompted_tasks_lose_their_end_marks() {
-    let names = ["common_gen", "commonsense_qa", "qasc", "quartz", "ropes"]
-        .map(|name| format!("instructions/t0_{name}.jsonl"));
+    let names =
+        ["common_gen", "commonsense_qa", "qasc", "quartz", "ropes"].map(|name| format!("instructions/t0_{name}.jsonl"));
     let Some(dataset) = read(&names.each_ref().map(String::as_str), true) else {
         return;
     };
@@ -126,14 +108,7 @@ fn self_instruct_tasks_and_prompts() {
     // The data's README: 175 instances, 26 of them classification.
     assert_eq!(seeds.rows.len(), 175);
     let classification = |row: &record::Row| row.meta.use_case.as_deref() == Some("classification");
-    assert_eq!(
-        seeds
-            .rows
-            .iter()
-            .filter(|(row, _)| classification(row))
-            .count(),
-        26
-    );
+    assert_eq!(seeds.rows.iter().filter(|(row, _)| classification(row)).count(), 26);
     let prompts = read(&["instructions/oasst_prompts_250.jsonl"], false).expect("beside it");
     assert_eq!(prompts.rows.len(), 250);
     let judge = read(&["eval/truthfulqa_judge_info.jsonl"], false).expect("beside it");

@@ -53,12 +53,7 @@ impl Format for HelpfulHarmless {
                 return Err(RowError::new(field, found, "a reply"));
             }
         }
-        let record = preferred(Preference {
-            prompt,
-            chosen,
-            rejected,
-            margin: None,
-        })?;
+        let record = preferred(Preference { prompt, chosen, rejected, margin: None })?;
         let meta = meta(map)?;
         Ok(vec![Row { record, meta }])
     }

@@ -48,10 +48,7 @@ impl Format for Messages {
 
     fn write(&self, row: &Row) -> Option<Value> {
         let messages = as_conversation(&row.record)?;
-        flat(&Row {
-            record: Record::Demonstration(Demonstration::Conversation { messages }),
-            meta: row.meta.clone(),
-        })
+        flat(&Row { record: Record::Demonstration(Demonstration::Conversation { messages }), meta: row.meta.clone() })
     }
 }
 
@@ -59,10 +56,9 @@ impl Format for Messages {
 pub(super) fn as_conversation(record: &Record) -> Option<Vec<Message>> {
     match record {
         Record::Demonstration(Demonstration::Conversation { messages }) => Some(messages.clone()),
-        Record::Demonstration(Demonstration::Completion {
-            prompt: Prompt::Messages(before),
-            completion,
-        }) if before.iter().all(|turn| turn.role != Role::Assistant) => {
+        Record::Demonstration(Demonstration::Completion { prompt: Prompt::Messages(before), completion })
+            if before.iter().all(|turn| turn.role != Role::Assistant) =>
+        {
             let mut messages = before.clone();
             messages.push(Message::assistant(completion));
             Some(messages)

@@ -106,13 +106,12 @@ fn single_turn(row: &Row) -> Option<(&str, &str)> {
             [question, answer] if answer.role == Role::Assistant => (question, &answer.content),
             _ => return None,
         },
-        Record::Demonstration(Demonstration::Completion {
-            prompt: Prompt::Messages(messages),
-            completion,
-        }) => match &messages[..] {
-            [question] => (question, completion),
-            _ => return None,
-        },
+        Record::Demonstration(Demonstration::Completion { prompt: Prompt::Messages(messages), completion }) => {
+            match &messages[..] {
+                [question] => (question, completion),
+                _ => return None,
+            }
+        }
         _ => return None,
     };
     (question.role == Role::User).then_some((&question.content, answer))

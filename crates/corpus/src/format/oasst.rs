@@ -9,10 +9,7 @@
 //! best reply of an unranked family is its first. Deleted messages and those that failed the
 //! review are left out with all that follows them.
 
-use record::{
-    Demonstration, Kind, Message, Meta, Prompt, RankedCompletion, Ranking, Record, Role, Row,
-    Source,
-};
+use record::{Demonstration, Kind, Message, Meta, Prompt, RankedCompletion, Ranking, Record, Role, Row, Source};
 use serde_json::{Map, Value, json};
 
 use super::Format;
@@ -86,10 +83,7 @@ impl Format for OpenAssistantTree {
         if !alternate(turns) || !expressible(row) {
             return None;
         }
-        let replies = replies
-            .into_iter()
-            .map(|(text, rank)| reply(row, text, rank))
-            .collect();
+        let replies = replies.into_iter().map(|(text, rank)| reply(row, text, rank)).collect();
         Some(thread(row, turns, replies))
     }
 }
@@ -108,12 +102,8 @@ struct Node<'a> {
 
 /// The message at `field`; `None` if it was deleted or failed the review.
 fn node<'a>(value: Option<&'a Value>, field: &str) -> Result<Option<Node<'a>>, RowError> {
-    let map = value
-        .and_then(Value::as_object)
-        .ok_or_else(|| RowError::at(field, value, "a message"))?;
-    if map.get("deleted") == Some(&Value::Bool(true))
-        || map.get("review_result") == Some(&Value::Bool(false))
-    {
+    let map = value.and_then(Value::as_object).ok_or_else(|| RowError::at(field, value, "a message"))?;
+    if map.get("deleted") == Some(&Value::Bool(true)) || map.get("review_result") == Some(&Value::Bool(false)) {
         return Ok(None);
     }
     let within = |mut error: RowError| {
@@ -123,13 +113,7 @@ fn node<'a>(value: Option<&'a Value>, field: &str) -> Result<Option<Node<'a>>, R
     let speaker = text(map, "role").map_err(within)?;
     let speaker = role(speaker)
         .filter(|&role| role != Role::System)
-        .ok_or_else(|| {
-            within(RowError::at(
-                "role",
-                map.get("role"),
-                "prompter or assistant",
-            ))
-        })?;
+        .ok_or_else(|| within(RowError::at("role", map.get("role"), "prompter or assistant")))?;
     Ok(Some(Node {
         id: optional_text(map, "message_id").map_err(within)?,
         text: text(map, "text").map_err(within)?,
@@ -150,11 +134,7 @@ fn rank(map: &Map<String, Value>) -> Result<Option<i64>, RowError> {
     number.ok_or_else(|| RowError::at("rank", Some(value), "a whole number"))
 }
 
-fn replies<'a>(
-    map: &'a Map<String, Value>,
-    speaker: Role,
-    field: &str,
-) -> Result<Vec<Node<'a>>, RowError> {
+fn replies<'a>(map: &'a Map<String, Value>, speaker: Role, field: &str) -> Result<Vec<Node<'a>>, RowError> {
     let items = match present(map, "replies") {
         None => return Ok(Vec::new()),
         Some(Value::Array(items)) => items,
@@ -180,10 +160,7 @@ fn replies<'a>(
 
 /// Adds the rows of the tree under `node`; `before` holds the turns above it.
 fn collect(node: &Node<'_>, before: &mut Vec<Message>, rows: &mut Vec<Row>) {
-    before.push(Message {
-        role: node.role,
-        content: node.text.to_owned(),
-    });
+    before.push(Message { role: node.role, content: node.text.to_owned() });
     if node.role == Role::User {
         rows.extend(demonstration(node, before));
         rows.extend(ranking(node, before));
@@ -209,11 +186,7 @@ fn demonstration(question: &Node<'_>, before: &[Message]) -> Option<Row> {
             prompt: Prompt::Messages(before.to_vec()),
             completion: best.text.to_owned(),
         }),
-        meta: Meta {
-            id: best.id.map(str::to_owned),
-            source,
-            ..shared_meta(question)
-        },
+        meta: Meta { id: best.id.map(str::to_owned), source, ..shared_meta(question) },
     })
 }
 
@@ -225,15 +198,8 @@ fn ranking(question: &Node<'_>, before: &[Message]) -> Option<Row> {
     };
     let completions: Vec<_> = question.replies.iter().filter_map(ranked).collect();
     (completions.len() >= 2).then(|| Row {
-        record: Record::Ranking(Ranking {
-            prompt: Prompt::Messages(before.to_vec()),
-            completions,
-        }),
-        meta: Meta {
-            id: question.id.map(str::to_owned),
-            source: Some(Source::Human),
-            ..shared_meta(question)
-        },
+        record: Record::Ranking(Ranking { prompt: Prompt::Messages(before.to_vec()), completions }),
+        meta: Meta { id: question.id.map(str::to_owned), source: Some(Source::Human), ..shared_meta(question) },
     })
 }
 
@@ -248,10 +214,7 @@ fn shared_meta(question: &Node<'_>) -> Meta {
 /// Whether the turns go user, assistant, user, …, and end with the user.
 fn alternate(turns: &[Message]) -> bool {
     let expected = [Role::User, Role::Assistant].into_iter().cycle();
-    let in_turn = turns
-        .iter()
-        .zip(expected)
-        .all(|(turn, role)| turn.role == role);
+    let in_turn = turns.iter().zip(expected).all(|(turn, role)| turn.role == role);
     in_turn && turns.len() % 2 == 1
 }
 
@@ -294,11 +257,7 @@ fn thread(row: &Row, turns: &[Message], replies: Vec<Value>) -> Value {
             let meta = &row.meta;
             let is_ranking = matches!(row.record, Record::Ranking(_));
             let id = meta.id.as_ref().filter(|_| is_ranking);
-            let facts = [
-                ("message_id", id),
-                ("lang", meta.language.as_ref()),
-                ("user_id", meta.user_id.as_ref()),
-            ];
+            let facts = [("message_id", id), ("lang", meta.language.as_ref()), ("user_id", meta.user_id.as_ref())];
             for (key, value) in facts {
                 if let Some(value) = value {
                     message[key] = value.as_str().into();
@@ -307,10 +266,6 @@ fn thread(row: &Row, turns: &[Message], replies: Vec<Value>) -> Value {
         }
         below = vec![message];
     }
-    let tree_id = row
-        .meta
-        .id
-        .clone()
-        .unwrap_or_else(|| crate::content_id(row));
+    let tree_id = row.meta.id.clone().unwrap_or_else(|| crate::content_id(row));
     json!({"message_tree_id": tree_id, "prompt": below.pop()})
 }

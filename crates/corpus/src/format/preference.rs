@@ -46,19 +46,10 @@ impl Format for ChosenRejected {
         let map = object(value)?;
         let (prompt, chosen, rejected) = match whole_conversations(map)? {
             Some(found) => found,
-            None => (
-                prompt(map, "prompt")?,
-                answer(map, "chosen")?,
-                answer(map, "rejected")?,
-            ),
+            None => (prompt(map, "prompt")?, answer(map, "chosen")?, answer(map, "rejected")?),
         };
         let margin = margin(map)?;
-        let preference = Preference {
-            prompt,
-            chosen,
-            rejected,
-            margin,
-        };
+        let preference = Preference { prompt, chosen, rejected, margin };
         let (record, meta) = (preferred(preference)?, meta(map)?);
         Ok(vec![Row { record, meta }])
     }
@@ -82,27 +73,19 @@ fn margin(map: &Map<String, Value>) -> Result<Option<f64>, RowError> {
         return Ok(None);
     };
     let finite = value.as_f64().filter(|number| number.is_finite());
-    finite
-        .map(Some)
-        .ok_or_else(|| RowError::at("margin", Some(value), "a finite number"))
+    finite.map(Some).ok_or_else(|| RowError::at("margin", Some(value), "a finite number"))
 }
 
 /// Prompt and answers if both sides are whole conversations, that is lists which hold more than
 /// the answer, or come without a prompt.
-fn whole_conversations(
-    map: &Map<String, Value>,
-) -> Result<Option<(Prompt, String, String)>, RowError> {
+fn whole_conversations(map: &Map<String, Value>) -> Result<Option<(Prompt, String, String)>, RowError> {
     let side = |key: &'static str| present(map, key).filter(|value| value.is_array());
     let has_prompt = present(map, "prompt").is_some();
     let (chosen, rejected) = match (side("chosen"), side("rejected")) {
         (Some(chosen), Some(rejected)) => (chosen, rejected),
         _ if has_prompt => return Ok(None),
         (chosen, _) => {
-            let key = if chosen.is_none() {
-                "chosen"
-            } else {
-                "rejected"
-            };
+            let key = if chosen.is_none() { "chosen" } else { "rejected" };
             let expected = "a list of messages, or a prompt beside it";
             return Err(RowError::at(key, map.get(key), expected));
         }

@@ -44,10 +44,7 @@ impl Format for Ranked {
         let map = object(value)?;
         let prompt = prompt(map, "prompt")?;
         let completions = completions(map)?;
-        let ranking = Ranking {
-            prompt,
-            completions,
-        };
+        let ranking = Ranking { prompt, completions };
         let (record, meta) = (Record::Ranking(ranking), meta(map)?);
         Ok(vec![Row { record, meta }])
     }
@@ -71,27 +68,22 @@ impl Format for Ranked {
 fn completions(map: &Map<String, Value>) -> Result<Vec<RankedCompletion>, RowError> {
     let expected = "a list of at least two objects with text and rank";
     match present(map, "completions") {
-        Some(Value::Array(items)) if items.len() >= 2 => items
-            .iter()
-            .enumerate()
-            .map(|(i, item)| ranked(item, &format!("completions[{i}]")))
-            .collect(),
+        Some(Value::Array(items)) if items.len() >= 2 => {
+            items.iter().enumerate().map(|(i, item)| ranked(item, &format!("completions[{i}]"))).collect()
+        }
         other => Err(RowError::at("completions", other, expected)),
     }
 }
 
 fn ranked(value: &Value, field: &str) -> Result<RankedCompletion, RowError> {
-    let map = value
-        .as_object()
-        .ok_or_else(|| RowError::at(field, Some(value), "an object with text and rank"))?;
+    let map = value.as_object().ok_or_else(|| RowError::at(field, Some(value), "an object with text and rank"))?;
     let text = text(map, "text").map_err(|mut error| {
         error.field = format!("{field}.text");
         error
     })?;
     let rank = present(map, "rank");
-    let rank = rank
-        .and_then(whole_number)
-        .ok_or_else(|| RowError::at(format!("{field}.rank"), rank, "a whole number"))?;
+    let rank =
+        rank.and_then(whole_number).ok_or_else(|| RowError::at(format!("{field}.rank"), rank, "a whole number"))?;
     let text = without_end_of_text(text);
     Ok(RankedCompletion { text, rank })
 }

@@ -95,9 +95,7 @@ fn demonstration(instruction: &str, instance: &Value) -> Result<Record, RowError
     let question = question(instruction, input)?;
     let answer = demonstrated(map, "output")?;
     let messages = vec![Message::user(question), Message::assistant(answer)];
-    Ok(Record::Demonstration(Demonstration::Conversation {
-        messages,
-    }))
+    Ok(Record::Demonstration(Demonstration::Conversation { messages }))
 }
 
 /// The error with its instance; one about the instruction is about the task.

@@ -7,19 +7,14 @@ use super::*;
 use crate::{Options, read_rows};
 
 /// The facts that may ride on any row.
-const META: [&str; 7] = [
-    "id", "source", "use_case", "user_id", "language", "labeler", "group",
-];
+const META: [&str; 7] = ["id", "source", "use_case", "user_id", "language", "labeler", "group"];
 
 /// Every format with each of its examples.
 fn examples() -> impl Iterator<Item = (&'static dyn Format, Value)> {
     FORMATS.iter().flat_map(|&format| {
         let parse = move |text: &&str| {
             let value = serde_json::from_str(text);
-            (
-                format,
-                value.unwrap_or_else(|e| panic!("{}: {e}", format.name())),
-            )
+            (format, value.unwrap_or_else(|e| panic!("{}: {e}", format.name())))
         };
         format.examples().iter().map(parse)
     })
@@ -29,14 +24,8 @@ fn examples() -> impl Iterator<Item = (&'static dyn Format, Value)> {
 fn names_are_unique_and_words() {
     for (i, format) in FORMATS.iter().enumerate() {
         let name = format.name();
-        assert!(
-            name.chars().all(|c| c.is_ascii_lowercase() || c == '_'),
-            "{name}"
-        );
-        assert!(
-            FORMATS[..i].iter().all(|other| other.name() != name),
-            "{name} twice"
-        );
+        assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{name}");
+        assert!(FORMATS[..i].iter().all(|other| other.name() != name), "{name} twice");
         assert!(find_format(name).is_some());
         assert!(!format.examples().is_empty(), "{name} shows no example");
     }
@@ -46,11 +35,7 @@ fn names_are_unique_and_words() {
 #[test]
 fn each_example_is_claimed_by_its_format_alone() {
     for (format, value) in examples() {
-        let claims: Vec<_> = FORMATS
-            .iter()
-            .filter(|f| f.sniff(&value))
-            .map(|f| f.name())
-            .collect();
+        let claims: Vec<_> = FORMATS.iter().filter(|f| f.sniff(&value)).map(|f| f.name()).collect();
         assert_eq!(claims, [format.name()], "{value}");
     }
 }
@@ -58,9 +43,7 @@ fn each_example_is_claimed_by_its_format_alone() {
 #[test]
 fn each_example_becomes_rows_of_the_kinds_promised() {
     for (format, value) in examples() {
-        let rows = format
-            .read(&value)
-            .unwrap_or_else(|e| panic!("{}: {e}", format.name()));
+        let rows = format.read(&value).unwrap_or_else(|e| panic!("{}: {e}", format.name()));
         assert!(!rows.is_empty(), "{value}");
         for row in rows {
             assert!(format.kinds().contains(&row.record.kind()), "{row:?}");
@@ -75,14 +58,10 @@ fn rows_survive_a_round_trip() {
     for (format, value) in examples() {
         for row in format.read(&value).expect("example") {
             let name = format.name();
-            let written = format
-                .write(&row)
-                .unwrap_or_else(|| panic!("{name}: {row:?} refused"));
+            let written = format.write(&row).unwrap_or_else(|| panic!("{name}: {row:?} refused"));
             let claims = FORMATS.iter().filter(|f| f.sniff(&written)).count();
             assert_eq!(claims, 1, "{written}");
-            let back = format
-                .read(&written)
-                .unwrap_or_else(|e| panic!("{name}: {e}"));
+            let back = format.read(&written).unwrap_or_else(|e| panic!("{name}: {e}"));
             assert!(back.contains(&row), "{name}: {row:?}\nbecame {back:?}");
         }
     }
@@ -96,16 +75,11 @@ fn what_any_format_writes_of_any_row_means_the_same() {
                 let Some(written) = to.write(&row) else {
                     continue;
                 };
-                let back = to
-                    .read(&written)
-                    .unwrap_or_else(|e| panic!("{}: {e}", to.name()));
+                let back = to.read(&written).unwrap_or_else(|e| panic!("{}: {e}", to.name()));
                 let like = |other: &Row| other.record.prompt() == row.record.prompt();
                 let what = format!("{} to {}: {row:?}", from.name(), to.name());
                 assert!(back.iter().any(like), "{what}");
-                assert!(
-                    back.iter().any(|other| other.meta.id == row.meta.id),
-                    "{what}"
-                );
+                assert!(back.iter().any(|other| other.meta.id == row.meta.id), "{what}");
             }
         }
     }
@@ -127,10 +101,7 @@ fn a_field_of_the_wrong_type_is_an_error_that_names_it() {
             let rest = error.field.strip_prefix(key);
             let names_it = rest.is_some_and(|r| r.is_empty() || r.starts_with(['.', '[']));
             assert!(names_it, "{}: {key} broken, found {error}", format.name());
-            assert!(
-                !error.found.is_empty() && !error.expected.is_empty(),
-                "{error}"
-            );
+            assert!(!error.found.is_empty() && !error.expected.is_empty(), "{error}");
         }
     }
 }
@@ -158,19 +129,11 @@ fn a_broken_row_is_an_error_with_file_and_line() {
         let path = dir.path().join("rows.jsonl");
         let text = format!("{value}\n\n{{\"source\": \"robot\"}}\n{value}\n");
         std::fs::write(&path, text).expect("write");
-        let options = Options {
-            format: Some(format),
-            ..Options::default()
-        };
-        let error = read_rows(&[&path], &options)
-            .expect_err("broken")
-            .to_string();
+        let options = Options { format: Some(format), ..Options::default() };
+        let error = read_rows(&[&path], &options).expect_err("broken").to_string();
         let start = format!("{}:3: ", path.display());
         assert!(error.starts_with(&start), "{}: {error}", format.name());
-        let skipping = Options {
-            skip_bad: true,
-            ..options
-        };
+        let skipping = Options { skip_bad: true, ..options };
         let dataset = read_rows(&[&path], &skipping).expect("two good ones");
         assert_eq!((dataset.bad_count(), dataset.bad[0].first.line), (1, 3));
         let expected = 2 * format.read(&value).expect("example").len();
@@ -208,10 +171,7 @@ fn mutate(value: &mut Value, stream: &mut Stream) {
     let deeper = stream.below(4) > 0;
     match value {
         Value::Object(map) if deeper && !map.is_empty() => {
-            let key = map
-                .keys()
-                .nth(stream.below(map.len() as u64) as usize)
-                .cloned();
+            let key = map.keys().nth(stream.below(map.len() as u64) as usize).cloned();
             let key = key.expect("within length");
             if stream.below(4) == 0 {
                 map.shift_remove(&key);

@@ -45,9 +45,7 @@ impl Format for Labelled {
         let record = Record::Unpaired(Unpaired {
             prompt: prompt(map, "prompt")?,
             completion: answer(map, "completion")?,
-            label: label
-                .and_then(Value::as_bool)
-                .ok_or_else(|| RowError::at("label", label, "true or false"))?,
+            label: label.and_then(Value::as_bool).ok_or_else(|| RowError::at("label", label, "true or false"))?,
         });
         let meta = meta(map)?;
         Ok(vec![Row { record, meta }])
