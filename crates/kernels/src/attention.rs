@@ -3,6 +3,16 @@
 //! The T×T scores are never materialised: query blocks walk over key blocks with a running softmax.
 //! Grouped-query heads: head h reads key/value head h / (n_heads / n_kv_heads). Arithmetic is f32.
 use crate::Device;
+use crate::pool::SharedMut;
+
+mod backward;
+mod decode;
+mod forward;
+mod plan;
+mod product;
+#[cfg(test)]
+mod tests;
+mod tile;
 
 /// Head counts and scale.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +25,20 @@ pub struct AttentionShape {
     pub head_dim: usize,
     /// Multiplies the scores, usually 1/√head_dim.
     pub scale: f32,
+}
+
+impl AttentionShape {
+    /// Query heads that share a key/value head.
+    fn group(self) -> usize {
+        self.n_heads / self.n_kv_heads
+    }
+    fn check(self) {
+        let AttentionShape { n_heads, n_kv_heads, head_dim, .. } = self;
+        assert!(
+            n_kv_heads > 0 && n_heads.is_multiple_of(n_kv_heads) && n_heads > 0 && head_dim > 0,
+            "{n_heads} heads of {head_dim} over {n_kv_heads} key/value heads"
+        );
+    }
 }
 
 /// A run of key/value rows.
@@ -64,17 +88,10 @@ pub fn forward(
     out: &mut [f32],
     log_sum_exp_TH: &mut [f32],
 ) {
-    let _ = (
-        device,
-        shape,
-        blocks,
-        query,
-        key,
-        value,
-        out,
-        log_sum_exp_TH,
-    );
-    todo!()
+    shape.check();
+    let inputs = forward::Inputs { isa: device.isa, shape, blocks, query, key, value };
+    let outputs = forward::Outputs { out: SharedMut::new(out), log_sum_exp_TH: SharedMut::new(log_sum_exp_TH) };
+    forward::run(device, inputs, outputs);
 }
 
 /// Gradients of a training batch whose queries, keys and values lie in one buffer: query at `query_offset`, etc., with one `stride`.
@@ -102,16 +119,17 @@ pub fn backward(
     d_out: &[f32],
     d_qkv: &mut [f32],
 ) {
-    let _ = (
-        device,
+    shape.check();
+    assert_eq!(qkv.len(), d_qkv.len(), "qkv and its gradient");
+    let rows = |offset| Rows { data: qkv, stride: layout.stride, offset };
+    let inputs = forward::Inputs {
+        isa: device.isa,
         shape,
         blocks,
-        layout,
-        qkv,
-        out,
-        log_sum_exp_TH,
-        d_out,
-        d_qkv,
-    );
-    todo!()
+        query: rows(layout.query),
+        key: rows(layout.key),
+        value: rows(layout.value),
+    };
+    let saved = backward::Saved { out, log_sum_exp_TH, d_out };
+    backward::run(device, inputs, saved, layout, SharedMut::new(d_qkv));
 }

@@ -42,6 +42,8 @@ pub(crate) trait Lanes:
     fn power_of_two(self) -> Self;
     /// `yes` where self < bound, else `no`.
     fn select_below(self, bound: Self, yes: Self, no: Self) -> Self;
+    /// The lanes of both in turn: (self₀ other₀ self₁ …) and the rest of it.
+    fn interleave(self, other: Self) -> (Self, Self);
     /// Sum of all lanes.
     fn sum(self) -> f32;
     /// Maximum of all lanes.
@@ -138,6 +140,21 @@ pub(crate) trait Lanes:
 
 /// Lanes of the widest register.
 pub(crate) const WIDEST: usize = 16;
+
+/// Transposes the square of `WIDTH` registers: lane j of register i becomes lane i of register j.
+#[inline(always)]
+pub(crate) fn transpose<V: Lanes>(square: &mut [V; WIDEST]) {
+    // Interleaving the upper with the lower half rotates the bits of (register, lane) by one.
+    let half = V::WIDTH / 2;
+    let mut width = V::WIDTH;
+    while width > 1 {
+        let before = *square;
+        for i in 0..half {
+            (square[2 * i], square[2 * i + 1]) = before[i].interleave(before[i + half]);
+        }
+        width /= 2;
+    }
+}
 
 /// Defines a function of the same arguments with an [`Isa`](crate::Isa) in front, which runs the generic `$body`
 /// compiled for that instruction set.
@@ -246,6 +263,11 @@ impl Lanes for F32x4 {
         F32x4(std::array::from_fn(|i| if x[i] < bound[i] { yes[i] } else { no[i] }))
     }
     #[inline(always)]
+    fn interleave(self, other: Self) -> (Self, Self) {
+        let (a, b) = (self.0, other.0);
+        (F32x4([a[0], b[0], a[1], b[1]]), F32x4([a[2], b[2], a[3], b[3]]))
+    }
+    #[inline(always)]
     fn sum(self) -> f32 {
         let [a, b, c, d] = self.0;
         (a + c) + (b + d)
@@ -348,6 +370,15 @@ mod x86 {
             })
         }
         #[inline(always)]
+        fn interleave(self, other: Self) -> (Self, Self) {
+            // SAFETY: the trait's contract.
+            unsafe {
+                let low = _mm256_unpacklo_ps(self.0, other.0);
+                let high = _mm256_unpackhi_ps(self.0, other.0);
+                (F32x8(_mm256_permute2f128_ps::<0x20>(low, high)), F32x8(_mm256_permute2f128_ps::<0x31>(low, high)))
+            }
+        }
+        #[inline(always)]
         fn sum(self) -> f32 {
             // SAFETY: the trait's contract.
             unsafe {
@@ -424,6 +455,18 @@ mod x86 {
             })
         }
         #[inline(always)]
+        fn interleave(self, other: Self) -> (Self, Self) {
+            // SAFETY: the trait's contract.
+            unsafe {
+                let low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+                let high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+                (
+                    F32x16(_mm512_permutex2var_ps(self.0, low, other.0)),
+                    F32x16(_mm512_permutex2var_ps(self.0, high, other.0)),
+                )
+            }
+        }
+        #[inline(always)]
         fn sum(self) -> f32 {
             // SAFETY: the trait's contract.
             unsafe { _mm512_reduce_add_ps(self.0) }
@@ -463,6 +506,31 @@ mod tests {
         (V::load_up_to(x).sum(), V::load_up_to(x).maximum())
     }
     per_isa! { fn fold_per_isa(x: &[f32]) -> (f32, f32) = fold; }
+
+    #[inline(always)]
+    fn turn<V: Lanes>(x: &mut [f32; 256]) {
+        let mut square = [V::zero(); WIDEST];
+        for i in 0..V::WIDTH {
+            square[i] = V::load(&x[i * V::WIDTH..]);
+        }
+        transpose(&mut square);
+        for i in 0..V::WIDTH {
+            square[i].store(&mut x[i * V::WIDTH..]);
+        }
+    }
+    per_isa! { fn turn_per_isa(x: &mut [f32; 256]) = turn; }
+
+    #[test]
+    fn squares_are_transposed() {
+        for isa in isas() {
+            let n = width(isa);
+            let mut x: [f32; 256] = std::array::from_fn(|i| i as f32);
+            turn_per_isa(isa, &mut x);
+            for (i, &x) in x[..n * n].iter().enumerate() {
+                assert_eq!(x as usize, i % n * n + i / n, "{isa:?}");
+            }
+        }
+    }
 
     fn isas() -> impl Iterator<Item = Isa> {
         Isa::ALL.into_iter().filter(|isa| isa.is_available())
