@@ -11,6 +11,7 @@
 //! - [`convert`]: rows of one format as rows of another
 
 pub mod convert;
+mod detect;
 mod field;
 pub mod format;
 mod identity;
