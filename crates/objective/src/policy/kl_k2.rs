@@ -1,6 +1,7 @@
 //! KL to the reference as a loss.
 
-use super::{Token, TokenFormula};
+use super::Token;
+use super::formula::TokenFormula;
 use crate::real::Real;
 use crate::{About, Family, Settings, Worked};
 
@@ -38,6 +39,7 @@ impl TokenFormula for KlK2 {
 mod tests {
     use super::*;
     use crate::policy::PolicyLoss;
+    use crate::policy::formula::OfTokens;
 
     /// On a policy small enough to enumerate, E_π[∇k2] = ∇KL(π‖π_ref), and k1 and k3 differ.
     #[test]
@@ -59,7 +61,7 @@ mod tests {
                 let d_logprob = f64::from(action == by) - p[by];
                 let (logprob, reference_logprob) = (p[action].ln(), reference[action].ln());
                 let token = Token { logprob, old_logprob: logprob, reference_logprob, advantage: 0.0 };
-                let (_, slope) = crate::policy::OfTokens(KlK2).token(&settings, &token);
+                let (_, slope) = OfTokens(KlK2).token(&settings, &token);
                 expected_k2 += p[action] * slope * d_logprob;
                 expected_k3 += p[action] * (1.0 - reference[action] / p[action]) * d_logprob;
             }

@@ -1,6 +1,7 @@
 //! The plain policy gradient.
 
-use super::{Token, TokenFormula};
+use super::Token;
+use super::formula::TokenFormula;
 use crate::real::Real;
 use crate::{About, Family, Settings, Worked};
 

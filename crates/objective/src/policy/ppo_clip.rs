@@ -1,6 +1,7 @@
 //! PPO's clipped surrogate.
 
-use super::{Token, TokenFormula};
+use super::Token;
+use super::formula::TokenFormula;
 use crate::options::POSITIVE;
 use crate::real::Real;
 use crate::{About, Family, OptionSpec, Settings, Value, Worked};

@@ -1,6 +1,7 @@
 //! The clipped value loss of PPO implementations.
 
-use super::{ValueFormula, ValueToken};
+use super::ValueToken;
+use super::formula::ValueFormula;
 use crate::options::POSITIVE;
 use crate::real::Real;
 use crate::{About, Family, OptionSpec, Settings, Value, Worked};

@@ -1,6 +1,7 @@
 //! Plain squared error of the value.
 
-use super::{ValueFormula, ValueToken};
+use super::ValueToken;
+use super::formula::ValueFormula;
 use crate::real::Real;
 use crate::{About, Family, Settings, Worked};
 

@@ -1,6 +1,6 @@
 //! CPO: DPO with a uniform reference, plus the chosen answer's likelihood.
 
-use super::{BETA, LENGTH_NORMALISED, PairFormula, PairTerms};
+use super::formula::{BETA, LENGTH_NORMALISED, PairFormula, PairTerms};
 use crate::options::NOT_NEGATIVE;
 use crate::real::Real;
 use crate::{About, Family, OptionSpec, Settings, Value, Worked};

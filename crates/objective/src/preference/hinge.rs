@@ -1,6 +1,6 @@
 //! Hinge loss on the log-ratio margin.
 
-use super::{BETA, LENGTH_NORMALISED, PairFormula, PairTerms};
+use super::formula::{BETA, LENGTH_NORMALISED, PairFormula, PairTerms};
 use crate::real::Real;
 use crate::{About, Family, Settings, Value, Worked};
 

@@ -1,6 +1,7 @@
 //! KTO: answers judged one by one, against a common reference point.
 
-use super::{BETA, Completion, LENGTH_NORMALISED, PreferenceLoss, Unpaired, implicit_reward};
+use super::formula::{BETA, LENGTH_NORMALISED};
+use super::{Completion, Pair, PreferenceLoss, Unpaired, implicit_reward};
 use crate::numeric::{mean, sigmoid};
 use crate::options::POSITIVE;
 use crate::{About, Error, Evaluation, Example, Family, Objective, OptionSpec, Settings, Value, Worked};
@@ -45,6 +46,11 @@ pub fn reference_point(mismatched: &[Completion], length_normalised: bool) -> Re
     let ratios = mismatched.iter().map(|other| implicit_reward(other, 1.0, length_normalised));
     let mean = mean(ratios).ok_or(Error::Empty { what: "no mismatched completions for KTO's KL" })?;
     Ok(if mean < 0.0 { 0.0 } else { mean })
+}
+
+/// A comparison as two answers judged by themselves: the chosen one desirable, the other not.
+pub fn unpair(pair: &Pair) -> [Unpaired; 2] {
+    [Unpaired { completion: pair.chosen, desirable: true }, Unpaired { completion: pair.rejected, desirable: false }]
 }
 
 impl Kto {
@@ -121,6 +127,13 @@ mod tests {
         assert!((reference_point(&mismatched, true).unwrap() - 0.2 / 3.0).abs() < 1e-12);
         assert_eq!(reference_point(&mismatched[1..], false).unwrap(), 0.0);
         assert!(matches!(reference_point(&[], false), Err(Error::Empty { .. })));
+    }
+
+    #[test]
+    fn a_pair_is_a_desirable_and_an_undesirable_answer() {
+        let (good, bad) = (answer(-3.0, true), answer(-4.6, false));
+        let pair = Pair { chosen: good.completion, rejected: bad.completion };
+        assert_eq!(unpair(&pair), [good, bad]);
     }
 
     #[test]

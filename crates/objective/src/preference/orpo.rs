@@ -1,6 +1,6 @@
 //! ORPO: the chosen answer's likelihood plus an odds ratio, without a reference.
 
-use super::{PairFormula, PairTerms};
+use super::formula::{PairFormula, PairTerms};
 use crate::options::POSITIVE;
 use crate::real::Real;
 use crate::{About, Family, OptionSpec, Settings, Value, Worked};

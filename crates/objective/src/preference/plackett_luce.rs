@@ -1,6 +1,7 @@
 //! DPO over a whole ranking: Plackett–Luce on implicit rewards.
 
-use super::{BETA, Completion, LENGTH_NORMALISED, Pair, PairGrad, PreferenceLoss, Ranking, implicit_reward};
+use super::formula::{BETA, LENGTH_NORMALISED};
+use super::{Completion, Pair, PairGrad, PreferenceLoss, Ranking, implicit_reward};
 use crate::numeric::sigmoid;
 use crate::reward::plackett_luce::negative_log_likelihood;
 use crate::{About, Error, Evaluation, Example, Family, Objective, Settings, Value, Worked};

@@ -1,6 +1,6 @@
 //! Robust DPO: an unbiased loss under labels flipped at a known rate.
 
-use super::{BETA, LENGTH_NORMALISED, PairFormula, PairTerms};
+use super::formula::{BETA, LENGTH_NORMALISED, PairFormula, PairTerms};
 use crate::options::BELOW_HALF;
 use crate::real::Real;
 use crate::{About, Family, OptionSpec, Settings, Value, Worked};

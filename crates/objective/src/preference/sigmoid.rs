@@ -1,6 +1,6 @@
 //! DPO's logistic loss, with label smoothing (cDPO).
 
-use super::{BETA, LENGTH_NORMALISED, PairFormula, PairTerms};
+use super::formula::{BETA, LENGTH_NORMALISED, PairFormula, PairTerms};
 use crate::options::BELOW_HALF;
 use crate::real::Real;
 use crate::{About, Family, OptionSpec, Settings, Value, Worked};

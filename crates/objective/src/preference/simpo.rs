@@ -1,6 +1,6 @@
 //! SimPO: no reference, average log-probabilities, a target margin.
 
-use super::{PairFormula, PairTerms};
+use super::formula::{PairFormula, PairTerms};
 use crate::options::{NOT_NEGATIVE, POSITIVE};
 use crate::real::Real;
 use crate::{About, Family, OptionSpec, Settings, Value, Worked};
