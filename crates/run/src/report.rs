@@ -1,7 +1,240 @@
-//! `report.html` of a training run: one self-contained page.
-use crate::{RunError, RunFolder};
+//! `report.html` of a training run: one self-contained page, made from the files of the run directory.
+//!
+//! No script, no fonts, nothing fetched. Light and dark follow the reader's system.
+mod chart;
+
+use crate::metrics::read_lines;
+use crate::{Lineage, RunError, RunFolder};
+use chart::{Chart, Line};
+use serde_json::{Map, Value};
+use std::fmt::Write;
+
+const STYLE: &str = include_str!("report/style.css");
 
 /// Writes `report.html` from what stands in the run directory.
-pub fn write(_folder: &RunFolder) -> Result<(), RunError> {
-    Ok(())
+pub fn write(folder: &RunFolder) -> Result<(), RunError> {
+    let path = folder.path();
+    let lineage = folder.lineage()?;
+    let metrics = read_lines(&path.join("metrics.jsonl"))?;
+    let evaluations = read_lines(&path.join("evaluations.jsonl"))?;
+    let data = path.join("data.json");
+    let data: Value = if data.exists() { crate::folder::read_json(&data)? } else { Value::Null };
+    let (_, config) = RunFolder::saved_config(path)?;
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let html = page(&name, &lineage, &data, &metrics, &evaluations, &config);
+    Ok(stdx::write_file(&path.join("report.html"), html.as_bytes())?)
+}
+
+/// The page as text.
+pub fn page(
+    name: &str,
+    lineage: &Lineage,
+    data: &Value,
+    metrics: &[Map<String, Value>],
+    evaluations: &[Map<String, Value>],
+    config: &str,
+) -> String {
+    let mut html = String::new();
+    let title = format!("{} run {}", lineage.stage, escape(name));
+    let _ = write!(
+        html,
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <title>{title}</title><style>{STYLE}</style></head><body><main><h1>{title}</h1>\n"
+    );
+    html.push_str(&outcome(metrics, evaluations));
+    html.push_str("<section class=\"charts\">\n");
+    for chart in charts(metrics, evaluations) {
+        html.push_str(&chart.to_html());
+    }
+    html.push_str("</section>\n<h2>Where it comes from</h2>\n");
+    html.push_str(&table(&lineage_rows(lineage)));
+    html.push_str("<h2>Data</h2>\n");
+    html.push_str(&data_table(data));
+    let _ = write!(
+        html,
+        "<h2>Config</h2>\n<details><summary>config.toml</summary><pre>{}</pre></details>\n",
+        escape(config)
+    );
+    html.push_str("</main></body></html>\n");
+    html
+}
+
+/// The numbers that one looks for first.
+fn outcome(metrics: &[Map<String, Value>], evaluations: &[Map<String, Value>]) -> String {
+    let number = |line: Option<&Map<String, Value>>, key: &str| line.and_then(|line| line.get(key)?.as_f64());
+    let held_out = |line| number(line, "held_out_loss");
+    let mut tiles = Vec::new();
+    if let (Some(first), Some(last)) = (held_out(evaluations.first()), held_out(evaluations.last())) {
+        let n = number(evaluations.last(), "held_out_tokens").unwrap_or(0.0);
+        tiles.push((
+            "held-out loss, nats a token".to_owned(),
+            format!("{first:.4} → {last:.4}"),
+            format!("{n} targets"),
+        ));
+    }
+    if let (Some(first), Some(last)) = (number(metrics.first(), "loss"), number(metrics.last(), "loss")) {
+        tiles.push(("training loss, first and last step".to_owned(), format!("{first:.4} → {last:.4}"), String::new()));
+    }
+    if let Some(step) = number(metrics.last(), "step") {
+        let tokens = number(metrics.last(), "tokens").unwrap_or(0.0);
+        let seconds = number(metrics.last(), "seconds").unwrap_or(0.0).max(1e-9);
+        let rate = format!("{:.0} tokens/s over all steps", tokens / seconds);
+        tiles.push(("steps".to_owned(), format!("{step}"), format!("{tokens} tokens, {rate}")));
+    }
+    if tiles.is_empty() {
+        return "<p>No step was done yet. <code>--resume</code> continues this run.</p>\n".into();
+    }
+    let tile = |(label, value, note): &(String, String, String)| {
+        format!("<div class=\"tile\"><span>{label}</span><strong>{value}</strong><span>{note}</span></div>")
+    };
+    format!("<div class=\"tiles\">{}</div>\n", tiles.iter().map(tile).collect::<String>())
+}
+
+fn charts(metrics: &[Map<String, Value>], evaluations: &[Map<String, Value>]) -> Vec<Chart> {
+    let points = |lines: &[Map<String, Value>], key: &str| -> Vec<(f64, f64)> {
+        lines.iter().filter_map(|line| Some((line.get("step")?.as_f64()?, line.get(key)?.as_f64()?))).collect()
+    };
+    let loss = points(metrics, "loss");
+    let chart = |title: &str, lines: Vec<Line>| Chart { title: title.into(), x_label: "step".into(), lines };
+    let mut loss_lines = vec![Line::raw("each step", loss.clone())];
+    if loss.len() > 20 {
+        loss_lines.push(Line::smooth("running mean", running_mean(&loss, loss.len() / 20)));
+    }
+    loss_lines.push(Line::marked("held-out", points(evaluations, "held_out_loss")));
+    vec![
+        chart("Loss, nats a token", loss_lines),
+        chart("Gradient norm before clipping", vec![Line::smooth("norm", points(metrics, "grad_norm"))]),
+        chart("Learning rate", vec![Line::smooth("rate", points(metrics, "lr"))]),
+        chart("Tokens a second", vec![Line::smooth("speed", points(metrics, "tokens_per_second"))]),
+    ]
+}
+
+/// The mean of each point and up to `window` before it.
+fn running_mean(points: &[(f64, f64)], window: usize) -> Vec<(f64, f64)> {
+    let mean = |end: usize| {
+        let slice = &points[end.saturating_sub(window)..=end];
+        slice.iter().map(|point| point.1).sum::<f64>() / slice.len() as f64
+    };
+    (0..points.len()).map(|end| (points[end].0, mean(end))).collect()
+}
+
+fn lineage_rows(lineage: &Lineage) -> Vec<(String, String)> {
+    let mut rows = vec![
+        ("model".to_owned(), lineage.parent.path.display().to_string()),
+        ("its hash".to_owned(), lineage.parent.hash.clone()),
+    ];
+    let mut put = |label: &str, value: String| {
+        if !value.is_empty() {
+            rows.push((label.to_owned(), value));
+        }
+    };
+    put("its source", lineage.source.source.clone());
+    put("note", lineage.source.note.clone());
+    put("tokenizer", lineage.tokenizer.clone());
+    for (label, files) in [("trained on", &lineage.data), ("held out", &lineage.held_out)] {
+        for file in files {
+            put(label, format!("{} ({})", file.path.display(), &file.hash[..file.hash.len().min(12)]));
+        }
+    }
+    put("seed", lineage.seed.to_string());
+    let device = &lineage.device;
+    put("computed on", format!("{}, {} threads, {}", device.isa, device.threads, device.precision));
+    put("program", format!("helpmate {}", lineage.version));
+    put("revision", lineage.git_revision.clone().unwrap_or_default());
+    put("command", lineage.command_line.join(" "));
+    put("started", lineage.started.clone());
+    rows
+}
+
+fn table(rows: &[(String, String)]) -> String {
+    let row = |(label, value): &(String, String)| {
+        format!("<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n", escape(label), escape(value))
+    };
+    format!("<div class=\"scroll\"><table>{}</table></div>\n", rows.iter().map(row).collect::<String>())
+}
+
+/// Counts of the training rows beside those held out.
+fn data_table(data: &Value) -> String {
+    let parts: Vec<(&str, &Map<String, Value>)> =
+        ["train", "held_out"].into_iter().filter_map(|part| Some((part, data.get(part)?.as_object()?))).collect();
+    let Some((_, first)) = parts.first() else {
+        return "<p>No record of the data.</p>\n".into();
+    };
+    let head: String =
+        parts.iter().map(|(part, _)| format!("<th scope=\"col\">{}</th>", part.replace('_', " "))).collect();
+    let shown = |value: Option<&Value>| match value {
+        Some(Value::Object(counts)) => {
+            let counts: Vec<String> = counts.iter().map(|(name, n)| format!("{name} {n}")).collect();
+            counts.join(", ")
+        }
+        Some(value) => value.to_string(),
+        None => String::new(),
+    };
+    let row = |key: &String| {
+        let cells: String =
+            parts.iter().map(|(_, part)| format!("<td>{}</td>", escape(&shown(part.get(key))))).collect();
+        format!("<tr><th scope=\"row\">{}</th>{cells}</tr>\n", key.replace('_', " "))
+    };
+    let rows: String = first.keys().map(row).collect();
+    format!("<div class=\"scroll\"><table><tr><td></td>{head}</tr>{rows}</table></div>\n")
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lineage::{DeviceNote, Hashed, SourceNote};
+    use serde_json::json;
+
+    fn lineage() -> Lineage {
+        Lineage {
+            stage: "sft".into(),
+            parent: Hashed { path: "a<b".into(), hash: "12".into() },
+            source: SourceNote { source: "pypi:x".into(), note: "dequantised Q4_1".into() },
+            tokenizer: "t".into(),
+            data: vec![],
+            held_out: vec![],
+            chat_template: None,
+            seed: 3,
+            device: DeviceNote::default(),
+            version: "0".into(),
+            git_revision: None,
+            command_line: vec!["helpmate".into(), "--set".into(), "x=\"<script>\"".into()],
+            started: "now".into(),
+        }
+    }
+
+    fn lines(values: &[Value]) -> Vec<Map<String, Value>> {
+        values.iter().filter_map(|value| value.as_object().cloned()).collect()
+    }
+
+    #[test]
+    fn a_page_shows_before_and_after_and_escapes_what_it_is_told() {
+        let metrics: Vec<Value> =
+            (1..=30).map(|step| json!({"step": step, "loss": 3.0 / f64::from(step), "grad_norm": 1.0, "lr": 1e-5, "tokens": 10 * step, "seconds": step, "tokens_per_second": 10.0})).collect();
+        let evaluations = [
+            json!({"step": 0, "held_out_loss": 3.5, "held_out_tokens": 12}),
+            json!({"step": 30, "held_out_loss": 0.25, "held_out_tokens": 12}),
+        ];
+        let data = json!({"train": {"rows": 3, "sources": {"model": 3}}, "held_out": {"rows": 1}});
+        let html = page("run", &lineage(), &data, &lines(&metrics), &lines(&evaluations), "lr = 1 # <x>");
+        for part in
+            ["3.5000 → 0.2500", "3.0000 → 0.1000", "a&lt;b", "dequantised Q4_1", "model 3", "&lt;x&gt;", "10 tokens/s"]
+        {
+            assert!(html.contains(part), "{part:?} is missing");
+        }
+        assert!(!html.contains("<script"), "unescaped");
+        assert_eq!(html.matches("<svg").count(), 4);
+    }
+
+    #[test]
+    fn a_run_without_steps_says_what_to_do() {
+        let html = page("run", &lineage(), &Value::Null, &[], &[], "");
+        assert!(html.contains("--resume"));
+        assert_eq!(html.matches("<svg").count(), 0);
+    }
 }
