@@ -13,7 +13,6 @@ mod forward;
 mod lora;
 pub mod memory;
 pub mod model;
-mod noise;
 pub mod optimizer;
 mod parameters;
 mod save;

@@ -2,7 +2,7 @@
 //! a PEFT folder beside it.
 use crate::lora::Adapter;
 use crate::parameters::{FileTensor, Linear, Transform, export, transform};
-use crate::weights::TensorSource;
+use crate::weights::{TensorSource, safetensors};
 use crate::{Dtype, Model, ModelError};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -76,7 +76,7 @@ impl Model {
     /// into an existing folder.
     pub fn save(&self, folder: &Path, dtype: Dtype) -> Result<(), ModelError> {
         write_json(&folder.join("config.json"), &self.config_to_write(dtype))?;
-        crate::noise::write(&folder.join("model.safetensors"), self, dtype)?;
+        safetensors::write(&folder.join("model.safetensors"), self, dtype)?;
         match &self.lora {
             Some(_) => self.save_adapter(&folder.join("adapter")),
             None => Ok(()),
@@ -103,7 +103,7 @@ impl Model {
             "base_model_name_or_path": self.config.json.get("_name_or_path").and_then(Value::as_str),
         });
         write_json(&folder.join("adapter_config.json"), &config)?;
-        crate::noise::write(&folder.join("adapter_model.safetensors"), &Adapters::of(self), Dtype::F32)
+        safetensors::write(&folder.join("adapter_model.safetensors"), &Adapters::of(self), Dtype::F32)
     }
 
     /// The config as read, with what saving changes: the classes, the type, and for a reward model its label.
