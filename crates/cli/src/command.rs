@@ -1,0 +1,66 @@
+//! The subcommands: one file each, whose doc comments are the help.
+
+mod chat;
+mod completions;
+mod convert;
+mod data;
+mod demo;
+mod doctor;
+mod generate;
+mod logprobs;
+mod pretrain;
+mod pull;
+mod runs;
+mod sft;
+mod tokenizer;
+mod verify;
+
+pub use logprobs::score;
+
+use crate::context::Context;
+use crate::error::CommandError;
+use clap::Subcommand;
+
+/// Every subcommand, in the order of the help.
+#[derive(Subcommand)]
+pub enum Command {
+    #[command(subcommand)]
+    Demo(demo::Demo),
+    Pull(pull::Pull),
+    Convert(convert::Convert),
+    Sft(sft::Sft),
+    Pretrain(pretrain::Pretrain),
+    Generate(generate::Generate),
+    Chat(chat::Chat),
+    Logprobs(logprobs::Logprobs),
+    #[command(subcommand)]
+    Data(data::Data),
+    #[command(subcommand)]
+    Tokenizer(tokenizer::Tokenizer),
+    Runs(runs::Runs),
+    Verify(verify::Verify),
+    Doctor(doctor::Doctor),
+    Completions(completions::Completions),
+}
+
+impl Command {
+    /// Runs it.
+    pub fn run(self, context: &Context) -> Result<(), CommandError> {
+        match self {
+            Command::Demo(command) => command.run(context),
+            Command::Pull(command) => command.run(context),
+            Command::Convert(command) => command.run(context),
+            Command::Sft(command) => command.run(context),
+            Command::Pretrain(command) => command.run(context),
+            Command::Generate(command) => command.run(context),
+            Command::Chat(command) => command.run(context),
+            Command::Logprobs(command) => command.run(context),
+            Command::Data(command) => command.run(context),
+            Command::Tokenizer(command) => command.run(),
+            Command::Runs(command) => command.run(),
+            Command::Verify(command) => command.run(context),
+            Command::Doctor(command) => command.run(context),
+            Command::Completions(command) => command.run(),
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! `helpmate data`: look at data, and make other data of it.
+
+mod convert;
+mod show;
+mod split;
+mod stats;
+
+use crate::context::Context;
+use crate::error::CommandError;
+use clap::Subcommand;
+
+/// Convert, measure, show and split data
+///
+/// Files are JSONL, `.gz` and `.zst` of it, JSON, or Parquet; the format of the rows is found from their fields.
+#[derive(Subcommand)]
+pub enum Data {
+    Convert(convert::Convert),
+    Stats(stats::Stats),
+    Show(show::Show),
+    Split(split::Split),
+}
+
+impl Data {
+    pub fn run(self, context: &Context) -> Result<(), CommandError> {
+        match self {
+            Data::Convert(command) => command.run(),
+            Data::Stats(command) => command.run(),
+            Data::Show(command) => command.run(context),
+            Data::Split(command) => command.run(),
+        }
+    }
+}

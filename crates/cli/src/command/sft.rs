@@ -1,0 +1,43 @@
+//! `helpmate sft`.
+
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::training::{self, Drawing, TrainingArguments};
+use crate::{interrupt, output};
+use clap::Args;
+use run::SftConfig;
+use std::path::Path;
+
+/// Fine-tune a model on demonstrations
+///
+/// Rows are {"prompt", "completion"} or {"messages"}; loss is on the completion's (the assistant's) tokens. Writes a
+/// run folder whose final/ is the new model, and prints its path. The memory plan is printed before the start. Ctrl-C
+/// writes a checkpoint and exits with 130; --resume goes on from there.
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  helpmate sft --model default --data data/demonstrations.jsonl --out runs/sft --epochs 2 --set data.eval_fraction=0.1"
+)]
+pub struct Sft {
+    #[command(flatten)]
+    training: TrainingArguments,
+}
+
+impl Sft {
+    pub fn run(self, context: &Context) -> Result<(), CommandError> {
+        let arguments = &self.training;
+        let config = arguments.resolve::<SftConfig>(context)?;
+        let SftConfig { model, data, train, .. } = &config.config;
+        let renderer = training::renderer(model.path.as_deref(), data.chat_template.as_deref())?;
+        let command = train.score_command.clone();
+        let score = command.map(|command| move |model: &Path| training::score(&command, model));
+        interrupt::listen()?;
+        training::prepare(&arguments.out)?;
+        let mut drawing = Drawing::new();
+        let score = score.as_ref().map(|score| score as &train::Score);
+        let options = training::options(config, &arguments.out, arguments.resume, arguments.device(), &renderer, score);
+        let outcome = train::sft::run(options, &mut |event: &train::Event| drawing.event(event));
+        drawing.finish();
+        let summary = training::conclude(outcome?, &arguments.out)?;
+        output::path(&summary.model)
+    }
+}

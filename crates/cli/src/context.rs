@@ -1,0 +1,44 @@
+//! What commands may know of the world around them, read once.
+
+use crate::cache::Cache;
+use crate::error::CommandError;
+use std::path::PathBuf;
+
+/// The environment of a command.
+pub struct Context {
+    /// Where models are kept.
+    pub cache: Cache,
+    /// The hub's address and token.
+    pub hub: endpoint::hub::HubSettings,
+    /// No network may be used.
+    pub offline: bool,
+}
+
+impl Context {
+    /// Reads the environment's variables.
+    pub fn from_environment() -> Result<Context, CommandError> {
+        let home = variable("HELPMATE_HOME").map(PathBuf::from);
+        let cache = variable("XDG_CACHE_HOME").map(PathBuf::from);
+        let user = variable("HOME").map(PathBuf::from);
+        let root = home
+            .or_else(|| cache.map(|folder| folder.join("helpmate")))
+            .or_else(|| user.map(|folder| folder.join(".cache/helpmate")))
+            .ok_or_else(|| {
+                CommandError::usage("neither HELPMATE_HOME nor HOME is set")
+                    .hint("set HELPMATE_HOME to a folder for downloaded models")
+            })?;
+        let mut hub = endpoint::hub::HubSettings::default();
+        if let Some(endpoint) = variable("HF_ENDPOINT") {
+            hub.endpoint = endpoint.trim_end_matches('/').to_string();
+        }
+        hub.token = variable("HF_TOKEN");
+        hub.certificates = variable("SSL_CERT_FILE").or_else(|| variable("REQUESTS_CA_BUNDLE")).map(PathBuf::from);
+        let offline = variable("HF_HUB_OFFLINE").is_some_and(|value| !matches!(value.as_str(), "0" | "false"));
+        Ok(Context { cache: Cache::new(root), hub, offline })
+    }
+}
+
+/// A variable that is set to something.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
