@@ -6,6 +6,17 @@ use half::{bf16, f16};
 /// Elements converted at a time: small enough for the first-level cache.
 const CHUNK: usize = 1024;
 
+impl Dtype {
+    /// As safetensors and GGUF name it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Dtype::F32 => "F32",
+            Dtype::F16 => "F16",
+            Dtype::Bf16 => "BF16",
+        }
+    }
+}
+
 /// Bytes of one element.
 pub(super) fn width(dtype: Dtype) -> usize {
     match dtype {

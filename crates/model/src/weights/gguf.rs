@@ -75,13 +75,18 @@ impl GgufFile {
     }
     /// Dequantises a tensor, as it lies in the file, into `out` (as many elements as its shape says).
     pub fn read_tensor(&self, name: &str, out: &mut [f32]) -> Result<(), ModelError> {
-        let info = self.tensors.get(name).ok_or_else(|| invalid(&self.path, format!("tensor {} is missing", quoted(name))))?;
+        let info =
+            self.tensors.get(name).ok_or_else(|| invalid(&self.path, format!("tensor {} is missing", quoted(name))))?;
         if info.shape.iter().product::<usize>() != out.len() {
-            let message = format!("tensor {} has shape {:?}, asked for {} elements", quoted(name), info.shape, out.len());
+            let message =
+                format!("tensor {} has shape {:?}, asked for {} elements", quoted(name), info.shape, out.len());
             return Err(invalid(&self.path, message));
         }
         if !info.tensor_type.is_readable() {
-            return Err(unsupported(&self.path, format!("tensor {} of type {}", quoted(name), info.tensor_type.name())));
+            return Err(unsupported(
+                &self.path,
+                format!("tensor {} of type {}", quoted(name), info.tensor_type.name()),
+            ));
         }
         info.tensor_type.dequantize(self.tensor_bytes(info), out);
         Ok(())

@@ -57,11 +57,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Header> {
     }
     let mut tensors = BTreeMap::new();
     for claim in claims {
-        let info = check_claim(&claim, alignment, data_start, bytes.len())
-            .map_err(|e| match e {
-                Error::Invalid(message) => Error::Invalid(format!("tensor {}: {message}", quoted(&claim.name))),
-                Error::Unsupported(feature) => Error::Unsupported(format!("tensor {} of {feature}", quoted(&claim.name))),
-            })?;
+        let info = check_claim(&claim, alignment, data_start, bytes.len()).map_err(|e| match e {
+            Error::Invalid(message) => Error::Invalid(format!("tensor {}: {message}", quoted(&claim.name))),
+            Error::Unsupported(feature) => Error::Unsupported(format!("tensor {} of {feature}", quoted(&claim.name))),
+        })?;
         if tensors.contains_key(&claim.name) {
             return invalid(format!("tensor {} occurs twice", quoted(&claim.name)));
         }

@@ -69,9 +69,7 @@ impl ElementType {
 impl fmt::Display for ElementType {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(match self {
-            ElementType::Float(Dtype::F32) => "F32",
-            ElementType::Float(Dtype::F16) => "F16",
-            ElementType::Float(Dtype::Bf16) => "BF16",
+            ElementType::Float(dtype) => dtype.name(),
             ElementType::Other(name, _) => name,
         })
     }
@@ -108,7 +106,8 @@ fn check(raw: RawEntry, n_data: usize) -> Result<Entry, String> {
         ElementType::parse(&raw.dtype).ok_or_else(|| format!("type {} is unknown", quoted(&raw.dtype)))?;
     let n_bits = raw.shape.iter().try_fold(element_type.bits(), |n, d| n.checked_mul(*d));
     let n_bytes = n_bits.filter(|n| n.is_multiple_of(8)).map(|n| n / 8);
-    let n_bytes = n_bytes.ok_or_else(|| format!("shape {:?} of {element_type} is no whole number of bytes", shown(&raw.shape)))?;
+    let n_bytes = n_bytes
+        .ok_or_else(|| format!("shape {:?} of {element_type} is no whole number of bytes", shown(&raw.shape)))?;
     let (begin, end) = raw.data_offsets;
     if begin > end || end > n_data {
         return Err(format!("its bytes are {begin}..{end}, the file has {n_data}"));
@@ -169,7 +168,8 @@ impl<'de> Visitor<'de> for HeaderVisitor {
         let mut tensors = Vec::new();
         while let Some(name) = map.next_key::<String>()? {
             if name == "__metadata__" {
-                map.next_value::<BTreeMap<String, String>>().map_err(|e| A::Error::custom(format!("`__metadata__`: {e}")))?;
+                map.next_value::<BTreeMap<String, String>>()
+                    .map_err(|e| A::Error::custom(format!("`__metadata__`: {e}")))?;
                 continue;
             }
             let entry = map.next_value();

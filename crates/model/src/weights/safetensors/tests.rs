@@ -1,4 +1,5 @@
 use super::*;
+use crate::Dtype;
 use proptest::prelude::*;
 
 /// Tensors in memory whose values tell their place: tensor number + element number / 1024.
@@ -42,7 +43,7 @@ fn written_tensors_come_back() {
     let path = folder.path().join("model.safetensors");
     let tensors = Plain::new(&[("z", &[2, 3]), ("a.weight", &[70, 1000]), ("scalar", &[]), ("none", &[0, 4])]);
     write(&path, &tensors, Dtype::F32).unwrap();
-    let file = SafetensorsFile::open(&path).unwrap();
+    let file = SafeTensors::open(&path).unwrap();
     assert_eq!(file.names(), ["a.weight", "none", "scalar", "z"]);
     for (name, shape, values) in &tensors.0 {
         assert_eq!(file.shape(name).as_ref(), Some(shape));
@@ -117,7 +118,7 @@ fn a_type_that_is_not_read_is_refused_by_name_when_asked_for() {
     let path = folder.path().join("x.safetensors");
     let header = r#"{"mask":{"dtype":"BOOL","shape":[4],"data_offsets":[0,4]}}"#;
     std::fs::write(&path, file_bytes(header, 4)).unwrap();
-    let file = SafetensorsFile::open(&path).unwrap();
+    let file = SafeTensors::open(&path).unwrap();
     let error = file.read("mask", &mut [0.0; 4]).unwrap_err().to_string();
     assert!(error.contains("tensor `mask` of type BOOL (F32, F16 and BF16 are) is not supported"), "{error}");
 }
@@ -157,7 +158,7 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.safetensors");
         write(&path, &tensors, Dtype::F32).unwrap();
-        let file = SafetensorsFile::open(&path).unwrap();
+        let file = SafeTensors::open(&path).unwrap();
         for (name, shape, values) in &tensors.0 {
             prop_assert_eq!(file.shape(name).as_ref(), Some(shape));
             prop_assert_eq!(&read_all(&file, name), values);

@@ -29,7 +29,7 @@ fn write_to(out: &mut dyn Write, path: &Path, tensors: &dyn TensorSource, dtype:
         tensors.read(name, &mut values)?;
         for part in values.chunks(CHUNK) {
             bytes.clear();
-            elements::encode(dtype, part, &mut bytes).map_err(|x| beyond(path, name, x, dtype))?;
+            elements::encode(dtype, part, &mut bytes).map_err(|x| beyond(path, name, x, dtype.name()))?;
             out.write_all(&bytes).map_err(io)?;
         }
     }
@@ -41,24 +41,19 @@ fn shape(path: &Path, tensors: &dyn TensorSource, name: &str) -> Result<Vec<usiz
 }
 
 /// The error for a value that the type on disk can't hold.
-pub(in crate::weights) fn beyond(path: &Path, name: &str, value: f32, dtype: Dtype) -> ModelError {
-    invalid(path, format!("tensor {}: {value} is beyond what {dtype:?} can hold", quoted(name)))
+pub(in crate::weights) fn beyond(path: &Path, name: &str, value: f32, type_name: &str) -> ModelError {
+    invalid(path, format!("tensor {}: {value} is beyond what {type_name} can hold", quoted(name)))
 }
 
 /// JSON, filled up with blanks so that the data begin at a multiple of eight.
 fn header(path: &Path, names: &[String], tensors: &dyn TensorSource, dtype: Dtype) -> Result<Vec<u8>, ModelError> {
-    let type_name = match dtype {
-        Dtype::F32 => "F32",
-        Dtype::F16 => "F16",
-        Dtype::Bf16 => "BF16",
-    };
     let mut header = Map::new();
     header.insert("__metadata__".to_string(), json!({"format": "pt"}));
     let mut begin = 0;
     for name in names {
         let shape = shape(path, tensors, name)?;
         let end = begin + shape.iter().product::<usize>() * elements::width(dtype);
-        header.insert(name.clone(), json!({"dtype": type_name, "shape": shape, "data_offsets": [begin, end]}));
+        header.insert(name.clone(), json!({"dtype": dtype.name(), "shape": shape, "data_offsets": [begin, end]}));
         begin = end;
     }
     let mut bytes = Value::Object(header).to_string().into_bytes();
