@@ -150,7 +150,7 @@ pub(crate) fn without_generation_tags(source: &str) -> String {
     let mut text = String::with_capacity(source.len());
     let mut rest = source;
     while let Some(start) = rest.find("{%") {
-        let Some(length) = rest[start..].find("%}") else {
+        let Some(length) = rest[start + 2..].find("%}").map(|at| at + 2) else {
             break;
         };
         let tag = &rest[start..start + length + 2];

@@ -5,9 +5,12 @@ use crate::tokenizer::Tokenizer;
 
 /// How many tokens before a piece of text are looked at to decode it rightly.
 const CONTEXT_TOKENS: usize = 8;
-/// A character has at most four bytes. After so many tokens without a whole one the bytes are
-/// not UTF-8, and waiting longer won't help.
-const PENDING_TOKENS_MAX: usize = 8;
+/// A character has at most four bytes, but a text may have replacement characters of its own, and
+/// decoders turn all the bytes around an unfinished character into them. After so many tokens
+/// without another character the bytes are not UTF-8, and waiting longer won't help.
+const PENDING_TOKENS_MAX: usize = 64;
+/// An unfinished character has at most three bytes, so at most so many tokens.
+const CHARACTER_TOKENS_MAX: usize = 3;
 /// How far back the beginning of a character is looked for.
 const CONTEXT_TOKENS_MAX: usize = 64;
 
@@ -33,11 +36,23 @@ impl<'a> StreamDecoder<'a> {
     /// Takes a token; gives the text that is certain now, often one word, sometimes nothing.
     pub fn push(&mut self, token_id: u32) -> String {
         self.pending.push(token_id);
-        let text = self.new_text();
-        if text.ends_with(char::REPLACEMENT_CHARACTER) && self.pending.len() < PENDING_TOKENS_MAX {
+        let n_pending = self.pending.len();
+        let text = self.new_text(n_pending);
+        if !text.ends_with(char::REPLACEMENT_CHARACTER) {
+            self.settle(n_pending);
+            return text;
+        }
+        if n_pending < PENDING_TOKENS_MAX {
             return String::new();
         }
-        self.settle();
+        // Replacement characters that were there from the start, or no UTF-8 at all. What stays
+        // as it is when more tokens follow can go; the last ones may still begin a character.
+        let stays = (1..=n_pending - CHARACTER_TOKENS_MAX).rev().find_map(|n_tokens| {
+            let first = self.new_text(n_tokens);
+            text.starts_with(&first).then_some((n_tokens, first))
+        });
+        let (n_tokens, text) = stays.unwrap_or((n_pending, text));
+        self.settle(n_tokens);
         text
     }
 
@@ -47,19 +62,17 @@ impl<'a> StreamDecoder<'a> {
     }
 
     /// Gives what is left: an unfinished character, as a replacement character.
-    pub fn finish(mut self) -> String {
-        let text = self.new_text();
-        self.settle();
-        text
+    pub fn finish(self) -> String {
+        self.new_text(self.pending.len())
     }
 
-    /// The text of the pending tokens in their context.
-    fn new_text(&self) -> String {
+    /// The text of the first `n_tokens` pending tokens in their context.
+    fn new_text(&self, n_tokens: usize) -> String {
         let decode =
             |token_ids: &[u32]| self.tokenizer.decode_choosing(token_ids, self.skip_specials).unwrap_or_default();
         let mut all: Vec<u32> = self.context.iter().flatten().copied().collect();
         let before = decode(&all);
-        all.extend(&self.pending);
+        all.extend(&self.pending[..n_tokens]);
         let whole = decode(&all);
         match whole.strip_prefix(&before) {
             Some(new) => new.to_string(),
@@ -75,8 +88,8 @@ impl<'a> StreamDecoder<'a> {
         }
     }
 
-    fn settle(&mut self) {
-        self.context.push_back(std::mem::take(&mut self.pending));
+    fn settle(&mut self, n_tokens: usize) {
+        self.context.push_back(self.pending.drain(..n_tokens).collect());
         while self.context.len() > CONTEXT_TOKENS {
             self.context.pop_front();
         }

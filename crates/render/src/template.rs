@@ -2,7 +2,8 @@
 //!
 //! They are run as `transformers` runs them (blocks trimmed, loop controls, Python's string
 //! methods, `raise_exception`, `strftime_now`, `tojson`), by an engine with no loader, so that
-//! there is nothing to read; instructions, recursion and output are limited. The clock is not
+//! there is nothing to read; instructions, recursion and output are limited. (Not limited: the length
+//! of a string that a template doubles again and again before it writes it.) The clock is not
 //! read either: a template that asks for the date gets [`Date`], so that the same data give the
 //! same tokens tomorrow.
 use std::fmt;
@@ -21,14 +22,14 @@ pub use crate::python::Date;
 /// take about 50 a message. The base is small because a loop that nests a list ever deeper must
 /// run dry before the nest is too deep to be dropped.
 const FUEL: u64 = 50_000;
-const FUEL_PER_MESSAGE: u64 = 1_000;
+const FUEL_PER_MESSAGE: u64 = 300;
 /// Nested blocks, macros and calls.
 const RECURSION_MAX: usize = 60;
 /// A template's source, in bytes: the longest published ones have about 20 thousand.
-const SOURCE_BYTES_MAX: usize = 1 << 17;
+const SOURCE_BYTES_MAX: usize = 1 << 16;
 /// The compiler recurses into `not not not …` and into long sums, one level for each two bytes of
-/// source at worst. It gets a stack that holds a whole source of that.
-const COMPILER_STACK_BYTES: usize = 512 << 20;
+/// source at worst. It gets a stack that holds a whole source of that, twice over.
+const COMPILER_STACK_BYTES: usize = 64 << 20;
 /// Bytes of output beyond eight times the content.
 const OUTPUT_BYTES_MAX: usize = 1 << 20;
 
@@ -95,7 +96,7 @@ impl ChatTemplate {
     /// Compiles a template. `date` answers `strftime_now`.
     ///
     /// # Errors
-    /// It is no Jinja, or longer than 128 KiB.
+    /// It is no Jinja, or longer than 64 KiB.
     pub fn new(source: &str, origin: TemplateOrigin, names: SpecialNames, date: Date) -> Result<Self, RenderError> {
         let wrong = |reason: String| RenderError::TemplateSyntax { origin: origin.to_string(), reason };
         if source.len() > SOURCE_BYTES_MAX {

@@ -24,9 +24,13 @@ fn a_template_can_neither_hang_nor_flood_nor_nest_forever() {
     let recursion = "{% macro again(n) %}{{ again(n + 1) }}{% endmacro %}{{ again(0) }}";
     assert!(failure(recursion).contains("recursion"));
     // A list in a list in a list …, as deep as the fuel goes: it must also be dropped again.
+    // A long conversation has more fuel.
     let nest = "{% set ns = namespace(x=[]) %}{% for a in range(100000) %}{% set ns.x = [ns.x] %}\
                 {% endfor %}{{ ns.x }}";
-    assert!(failure(nest).contains("more steps"));
+    let names = SpecialNames::default();
+    let template = ChatTemplate::new(nest, TemplateOrigin::JinjaFile, names, Date::default()).unwrap();
+    let long = [MESSAGES[0]; 500];
+    assert!(template.render(&long, false).unwrap_err().to_string().contains("more steps"));
 }
 
 #[test]
@@ -84,7 +88,7 @@ fn errors_say_which_template_and_where() {
         "{refusal:?}"
     );
     let long = "x".repeat(SOURCE_BYTES_MAX + 1);
-    assert!(failure(&long).contains("131073"));
+    assert!(failure(&long).contains("65537"));
 }
 
 #[test]

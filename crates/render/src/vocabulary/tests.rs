@@ -2,6 +2,7 @@
 use std::path::Path;
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::*;
 use crate::error::RenderError;
@@ -18,7 +19,7 @@ fn rebuilt(vocabulary: &GgufVocabulary) -> Tokenizer {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, rng_seed: RngSeed::Fixed(2026), ..ProptestConfig::default() })]
     /// Through GGUF and back, every text has the same tokens.
     #[test]
     fn a_vocabulary_survives_gguf(text in "([A-Za-z' ]{0,9}|[ \\n\\t]{1,3}|[0-9]{1,4}|\\PC{0,4}|<\\|im_end\\|>|</s>|<think>){0,8}") {
