@@ -14,10 +14,13 @@ mod options;
 pub mod order;
 pub mod packing;
 pub mod pretrain;
+pub mod rule;
 pub mod schedule;
+pub mod scorer;
 pub mod session;
 pub mod sft;
 pub mod state;
+pub mod tree;
 
 pub use error::TrainError;
 pub use event::{Event, Progress, Sink};

@@ -1,0 +1,113 @@
+//! A reward model's folder as a scorer.
+use super::{Asked, Scale, ScoreError, Scorer, check};
+use crate::tree;
+use kernels::Device;
+use kernels::linear::Precision;
+use model::{LoadOptions, Model, Trainable, Workspace, weights};
+use render::{Renderer, Tree};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// A model with a scalar head, its own tokenizer and chat template. Each reward is read at the completion's EOS or end
+/// of turn; `reward_bias` is included.
+pub struct RewardModel {
+    path: PathBuf,
+    model: Model,
+    renderer: Renderer,
+    workspace: Workspace,
+    /// Tokens run at once.
+    micro_tokens: usize,
+    scale: Option<Scale>,
+}
+
+impl RewardModel {
+    /// Opens a reward-model folder. Prompts are run once for all their completions, `micro_tokens` tokens at a time.
+    pub fn open(
+        device: &Device,
+        path: &Path,
+        precision: Precision,
+        micro_tokens: usize,
+    ) -> Result<RewardModel, ScoreError> {
+        let config = weights::open(path)?;
+        let not_reward = |found: String, expected| ScoreError::NotReward { path: path.to_path_buf(), found, expected };
+        if config.tensors.shape(HEAD).is_none() {
+            let expected = "a reward model (`helpmate rm` makes one)";
+            return Err(not_reward(format!("no tensor `{HEAD}`"), expected));
+        }
+        if let Some(readout) = config.config.get("readout").filter(|readout| *readout != "eos") {
+            return Err(not_reward(format!("readout {readout}"), "\"eos\""));
+        }
+        let options = LoadOptions { precision, trainable: Trainable::Nothing, scalar_head: true };
+        let scale = scale(&config.config);
+        drop(config);
+        let model = Model::load(device, path, &options)?;
+        let renderer = Renderer::open(path, None)?;
+        let (tokens, rows) = (renderer.tokenizer().vocab_size(), model.config().vocab_size);
+        if tokens > rows {
+            return Err(not_reward(format!("a tokenizer of {tokens} tokens"), "no more than rows of the embedding"));
+        }
+        let workspace = Workspace::default();
+        Ok(RewardModel { path: path.to_path_buf(), model, renderer, workspace, micro_tokens, scale })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    fn trees(&self, asked: &[Asked<'_>]) -> Result<Vec<Tree>, ScoreError> {
+        trees(&self.name(), &self.renderer, self.model.config().max_position, asked)
+    }
+}
+
+/// The scalar head's tensor, in every family.
+pub const HEAD: &str = "score.weight";
+
+fn scale(config: &Value) -> Option<Scale> {
+    let number = |key: &str| config.get(key)?.as_f64().filter(|number| number.is_finite());
+    let scale = Scale { mean: number("reward_mean")?, std: number("reward_std")? };
+    (scale.std > 0.0).then_some(scale)
+}
+
+/// Every row as tokens, up to each completion's end.
+pub(super) fn trees(
+    scorer: &str,
+    renderer: &Renderer,
+    max_position: usize,
+    asked: &[Asked<'_>],
+) -> Result<Vec<Tree>, ScoreError> {
+    let tree = |(row, asked): (usize, &Asked<'_>)| {
+        let rendered = renderer.tree(asked.prompt, &asked.completions);
+        let rendered = rendered.map_err(|source| ScoreError::Render { scorer: scorer.to_owned(), row, source })?;
+        let too_long = |found| ScoreError::TooLong { scorer: scorer.to_owned(), row, found, expected: max_position };
+        let tree = tree::trimmed(rendered).ok_or_else(|| too_long(0))?;
+        match tree::longest_path(&tree) {
+            found if found > max_position => Err(too_long(found)),
+            _ => Ok(tree),
+        }
+    };
+    asked.iter().enumerate().map(tree).collect()
+}
+
+impl Scorer for RewardModel {
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn score(&mut self, asked: &[Asked<'_>]) -> Result<Vec<Vec<f64>>, ScoreError> {
+        let trees = self.trees(asked)?;
+        let mut rewards = Vec::with_capacity(trees.len());
+        for group in tree::groups(&trees, Some(self.micro_tokens), |tree| tree::n_tokens(tree, true)) {
+            let (batch, request) = tree::scalars(group.iter().copied(), true);
+            let outputs = self.model.forward(&batch, &request, &mut self.workspace);
+            let mut scalars = outputs.scalars.into_iter().map(f64::from);
+            rewards.extend(group.iter().map(|tree| scalars.by_ref().take(tree.branches.len()).collect::<Vec<f64>>()));
+        }
+        check(&self.name(), asked, &rewards)?;
+        Ok(rewards)
+    }
+
+    fn scale(&self) -> Option<Scale> {
+        self.scale
+    }
+}
