@@ -15,6 +15,17 @@
 //! reference, that its worked values hold, that every option changes the numbers, and that help
 //! and documentation render.
 //!
+//! ```
+//! use objective::{Options, preference::{self, Completion, Pair}};
+//!
+//! let dpo = preference::by_name("sigmoid", &Options::new().with("beta", 0.1))?;
+//! let chosen = Completion { policy: -11.9, reference: -12.4, tokens: 3 };
+//! let rejected = Completion { policy: -8.6, reference: -8.4, tokens: 2 };
+//! let out = dpo.loss(&[Pair { chosen, rejected }])?;
+//! assert!(out.pairs[0].d_chosen < 0.0); // a descent step raises the chosen answer
+//! # Ok::<(), objective::Error>(())
+//! ```
+//!
 //! **Sums and divisors.** A loss over an optimizer batch is a sum divided by a count (pairs,
 //! prompts, tokens) that is known before any model ran. Where a batch is split, call `loss_over`
 //! with the count of the *whole* batch: the parts then add up to exactly the unsplit loss and

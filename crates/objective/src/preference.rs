@@ -332,6 +332,7 @@ mod tests {
         assert!((out.pairs[1].weight - sigmoid(0.06468325)).abs() < 1e-7);
         // d by log π(chosen) = −β·weight / number of pairs.
         assert!((out.pairs[1].d_chosen + 0.1 * out.pairs[1].weight / 2.0).abs() < 1e-15);
+        assert_eq!(out.pairs[1].d_rejected, -out.pairs[1].d_chosen);
         let rewards = conformance().map(|pair| implicit_reward(&pair.chosen, 0.1, false));
         assert!((out.reward_chosen - (rewards[0] + rewards[1]) / 2.0).abs() < 1e-15);
     }
@@ -356,6 +357,7 @@ mod tests {
         let found = by_name("sigmoid", &Options::new().with("label_smoothing", 0.5)).err();
         assert!(matches!(found, Some(Error::BadOption { option: "label_smoothing", .. })));
         assert!(by_name("sigmoid", &Options::new().with("beta", f64::NAN)).is_err());
+        assert!(by_name("sigmoid", &Options::new().with("beta", f64::INFINITY)).is_err());
         assert!(by_name("sigmoid", &Options::new().with("beta", true)).is_err());
     }
 

@@ -62,6 +62,8 @@ mod tests {
         let drawn = p_two_sided(&differences, 20_000, &mut uniform(2)).unwrap();
         close(drawn, exact, 0.01);
         assert!(exact > 0.01 && exact < 0.5);
+        // Nothing drawn reaches 25 times +1 (chance 2⁻²⁴ each): the sample itself still counts.
+        assert_eq!(p_two_sided(&[1.0; 25], 100, &mut uniform(2)).unwrap(), 1.0 / 101.0);
     }
 
     #[test]

@@ -100,6 +100,8 @@ mod tests {
         assert_eq!(n_for_proportions(0.6, 0.55, ALPHA, POWER).unwrap(), expected);
         assert!((1530..1540).contains(&expected));
         assert!(n_for_proportions(0.6, 0.6, ALPHA, POWER).is_err());
+        // (1.959964·√.3 + .841621·√.2936)²/.0064 = 365.5.
+        assert_eq!(n_for_paired_proportions(0.08, 0.3, ALPHA, POWER).unwrap(), 366);
         assert!(n_for_paired_proportions(0.3, 0.2, ALPHA, POWER).is_err());
         assert!(n_for_mean_difference(0.1, 1.0, 0.0, POWER).is_err());
     }

@@ -9,7 +9,7 @@ use crate::{About, Error, Evaluation, Example, Family, Objective, OptionSpec, Se
 /// λ_D·(1 − σ(β(ρ − z₀))) for a desirable answer, λ_U·(1 − σ(β(z₀ − ρ))) for an undesirable one,
 /// with ρ = log π − log π_ref and z₀ the batch's KL estimate of [`reference_point`].
 ///
-/// Ethayarajh et al. 2024 (arXiv 2402.01306), eq. 8. No gradient flows through z₀.
+/// Ethayarajh et al. 2024 (arXiv 2402.01306), eq. 7 in its first version. No gradient flows through z₀.
 pub struct Kto;
 
 static ABOUT: About = About {
@@ -17,7 +17,7 @@ static ABOUT: About = About {
     family: Family::Preference,
     summary: "KTO: answers judged one by one, against the batch's KL",
     formula: "λ_D (1 − σ(β(ρ − z₀))) if desirable, else λ_U (1 − σ(β(z₀ − ρ))); ρ = log π − log π_ref",
-    source: "KTO (arXiv 2402.01306) eq. 8",
+    source: "KTO (arXiv 2402.01306v1) eq. 7",
     convention: "z₀ = max(0, mean of log π − log π_ref over completions paired with other prompts of the batch), a constant for the gradient",
     options: &[
         BETA,

@@ -17,7 +17,7 @@ static ABOUT: About = About {
     family: Family::Reward,
     summary: "K-wise Bradley–Terry over every pair that was not tied",
     formula: "mean_prompts mean_{rank w < rank l} [ softplus(−(r_w − r_l − m)) + c·(r_w + r_l)² ]",
-    source: "InstructGPT (arXiv 2203.02155) eq. 1; margin: Llama 2 (arXiv 2307.09288) eq. 2; centering: arXiv 2312.09244 §4",
+    source: "InstructGPT (arXiv 2203.02155) eq. 1; margin: Llama 2 (arXiv 2307.09288) eq. 2; centering: arXiv 2312.09244 eq. 2",
     convention: "ties carry no gradient and, by default, don't count in the divisor; prompts without an untied pair don't count; margins and weights come with the prompts, and a weight multiplies its prompt's loss without changing the divisor",
     options: &[
         OptionSpec {
