@@ -209,9 +209,10 @@ fn smollm2_gguf() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os("HELPMATE_SMOLLM2_GGUF") {
         return Some(PathBuf::from(path));
     }
-    let cache = std::env::var_os("HELPMATE_CACHE")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/helpmate")))?;
+    let folder = |variable: &str| std::env::var_os(variable).map(PathBuf::from);
+    let cache = folder("HELPMATE_HOME")
+        .or_else(|| folder("XDG_CACHE_HOME").map(|cache| cache.join("helpmate")))
+        .or_else(|| folder("HOME").map(|home| home.join(".cache/helpmate")))?;
     find(&cache, NAME, 4)
 }
 
