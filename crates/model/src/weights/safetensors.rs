@@ -136,4 +136,4 @@ impl TensorSource for Sharded {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::weights) mod tests;

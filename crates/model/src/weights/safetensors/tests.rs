@@ -160,8 +160,8 @@ proptest! {
         write(&path, &tensors, Dtype::F32).unwrap();
         let file = SafeTensors::open(&path).unwrap();
         for (name, shape, values) in &tensors.0 {
-            prop_assert_eq!(file.shape(name).as_ref(), Some(shape));
-            prop_assert_eq!(&read_all(&file, name), values);
+            prop_assert_eq!(file.shape(name), Some(shape.clone()));
+            prop_assert_eq!(read_all(&file, name), values.clone());
         }
     }
 }
