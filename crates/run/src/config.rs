@@ -5,12 +5,14 @@
 
 mod error;
 mod layers;
+mod preferences;
 mod resolved;
 mod sections;
 mod stages;
 
 pub use error::ConfigError;
 pub use layers::{Layers, Origin};
+pub use preferences::{DpoConfig, DpoSection, Readout, RmConfig, RmSection};
 pub use resolved::Resolved;
 pub use sections::{
     BaseDtype, Choose, DataSection, Dtype, Field, LoraSection, LossOn, ModelSection, OptimizerSection, OverLength,

@@ -9,6 +9,6 @@ pub mod metrics;
 pub mod report;
 pub mod tensorboard;
 
-pub use config::{ConfigError, Layers, Origin, PretrainConfig, Resolved, SftConfig, StageConfig};
+pub use config::{ConfigError, DpoConfig, Layers, Origin, PretrainConfig, Resolved, RmConfig, SftConfig, StageConfig};
 pub use folder::{Checkpoint, RunError, RunFolder};
 pub use lineage::{Lineage, SourceNote};

@@ -159,3 +159,37 @@ fn pretraining_has_its_own_defaults_even_beside_given_values() {
     let idle = Layers::new().set::<PretrainConfig>("data.loss_on=all").unwrap().resolve::<PretrainConfig>();
     assert!(idle.unwrap_err().to_string().contains("would do nothing in pretrain"));
 }
+
+#[test]
+fn preference_stages_refuse_what_would_do_nothing_there() {
+    use run::{DpoConfig, RmConfig};
+    let rm = |set: &str| {
+        let layers = Layers::new().option::<RmConfig>("--model", "model.path", "m").unwrap();
+        let layers = layers.option::<RmConfig>("--data", "data.train", "a.jsonl").unwrap();
+        layers.set::<RmConfig>(set).and_then(Layers::resolve::<RmConfig>)
+    };
+    assert_eq!(rm("rm.margin=true").unwrap().config.train.batch_size, 64);
+    assert_eq!(rm("rm.labeler_weights.a=0.5").unwrap().config.rm.labeler_weights["a"], 0.5);
+    for (set, part) in [
+        ("data.over_length=truncate", "is not the one that was judged"),
+        ("data.loss_on=all", "would do nothing in rm"),
+        ("rm.labeler_weights.a=-1", "a = -1"),
+        ("rm.margins=true", "unknown key `rm.margins`"),
+        ("rm.readout=middle", "readout"),
+        ("dpo.beta=1", "unknown key"),
+    ] {
+        let error = rm(set).unwrap_err().to_string();
+        assert!(error.contains(part), "{set}: {error}");
+    }
+    let resolved = Layers::new()
+        .option::<DpoConfig>("--model", "model.path", "m")
+        .and_then(|layers| layers.option::<DpoConfig>("--data", "data.train", "a.jsonl"))
+        .and_then(|layers| layers.set::<DpoConfig>("dpo.loss=ipo"))
+        .and_then(Layers::resolve::<DpoConfig>)
+        .unwrap();
+    assert!(
+        resolved.to_toml().contains("[dpo]\nloss = \"ipo\"  # --set\n# beta is not set\n"),
+        "{}",
+        resolved.to_toml()
+    );
+}

@@ -12,12 +12,12 @@ use std::collections::{BTreeMap, HashSet};
 use stdx::Seed;
 
 /// What a stage learns from, and what is held out.
-#[derive(Clone, Debug, Default)]
-pub struct Data {
+#[derive(Clone, Debug)]
+pub struct Data<R = Example> {
     /// Training examples.
-    pub train: Vec<Example>,
+    pub train: Vec<R>,
     /// Held-out examples; may be none.
-    pub held_out: Vec<Example>,
+    pub held_out: Vec<R>,
     /// Counts.
     pub report: DataReport,
     /// Training files.
@@ -52,6 +52,9 @@ pub struct PartReport {
     pub truncated: usize,
     /// Rows without a single token to learn.
     pub without_targets: usize,
+    /// Rankings in which everything is tied: they say nothing.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub tied: usize,
     /// Examples: the rows kept, or for running text the blocks it was cut into.
     pub examples: usize,
     /// Tokens that run through the model in one pass.
@@ -64,13 +67,17 @@ pub struct PartReport {
     pub sources: BTreeMap<String, usize>,
 }
 
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
 /// Demonstrations, rendered with their loss mask: one sequence an example.
 pub fn demonstrations(section: &DataSection, seed: Seed, renderer: &Renderer) -> Result<Data, TrainError> {
     let loss_on = match section.loss_on {
         LossOn::Completion => render::LossOn::Completion,
         LossOn::All => render::LossOn::All,
     };
-    let rows = read(section, Kind::Demonstration, seed)?;
+    let rows = read(section, &[Kind::Demonstration], seed)?;
     let part = |rows: &Part| {
         let mut report = rows.report();
         let mut examples = Vec::new();
@@ -101,7 +108,7 @@ pub fn demonstrations(section: &DataSection, seed: Seed, renderer: &Renderer) ->
 
 /// Running text in blocks: see [`blocks`].
 pub fn documents(section: &DataSection, seed: Seed, renderer: &Renderer) -> Result<Data, TrainError> {
-    let rows = read(section, Kind::Text, seed)?;
+    let rows = read(section, &[Kind::Text], seed)?;
     let part = |rows: &Part| {
         let mut report = rows.report();
         let mut token_ids = Vec::new();
@@ -219,7 +226,8 @@ fn ends_are_trained(examples: &[Example], end_ids: &[u32]) -> bool {
 }
 
 /// Names of the training files, for messages.
-trait TrainNames {
+pub(crate) trait TrainNames {
+    /// As one text.
     fn train_names(&self) -> String;
 }
 
@@ -249,8 +257,8 @@ impl PartReport {
 
 /// Rows of one part.
 #[derive(Default)]
-struct Part {
-    rows: Vec<(Row, Origin)>,
+pub(crate) struct Part {
+    pub rows: Vec<(Row, Origin)>,
     bad: usize,
     files: Vec<Hashed>,
 }
@@ -262,7 +270,8 @@ impl Part {
         Part { rows: dataset.rows, bad, files: dataset.files.into_iter().map(hashed).collect() }
     }
 
-    fn report(&self) -> PartReport {
+    /// What is known before rendering.
+    pub fn report(&self) -> PartReport {
         let mut sources = BTreeMap::new();
         for (row, _) in &self.rows {
             let source = row.meta.source.map_or("unknown", record::Source::as_str);
@@ -272,19 +281,34 @@ impl Part {
     }
 }
 
-struct Parts {
+/// Rows read and split.
+pub(crate) struct Parts {
     train: Part,
     held_out: Option<Part>,
 }
 
 impl Parts {
-    fn into_data(
+    /// Moves the training rows that `is_held_out` says to the other side.
+    pub fn hold_out(&mut self, is_held_out: impl Fn(&Row) -> bool) {
+        let rows = std::mem::take(&mut self.train.rows);
+        let (held_out, train) = rows.into_iter().partition(|(row, _)| is_held_out(row));
+        self.train.rows = train;
+        self.held_out.get_or_insert_default().rows = held_out;
+    }
+
+    /// Renders both.
+    pub fn into_data<R>(
         self,
-        render: impl Fn(&Part) -> Result<(Vec<Example>, PartReport), TrainError>,
-    ) -> Result<Data, TrainError> {
-        let mut data = Data::default();
-        (data.train, data.report.train) = render(&self.train)?;
-        data.files = self.train.files;
+        render: impl Fn(&Part) -> Result<(Vec<R>, PartReport), TrainError>,
+    ) -> Result<Data<R>, TrainError> {
+        let (train, report) = render(&self.train)?;
+        let mut data = Data {
+            train,
+            held_out: Vec::new(),
+            report: DataReport { train: report, ..DataReport::default() },
+            files: self.train.files,
+            held_out_files: Vec::new(),
+        };
         if let Some(part) = self.held_out {
             let (held_out, report) = render(&part)?;
             let names: Vec<String> = part.files.iter().map(|file| file.path.display().to_string()).collect();
@@ -306,8 +330,8 @@ impl Parts {
 }
 
 /// Reads the files; splits the training rows when a fraction of them is to be held out.
-fn read(section: &DataSection, kind: Kind, seed: Seed) -> Result<Parts, TrainError> {
-    let options = corpus::Options { skip_bad: section.skip_bad, ..corpus::Options::of_kinds(&[kind]) };
+pub(crate) fn read(section: &DataSection, kinds: &[Kind], seed: Seed) -> Result<Parts, TrainError> {
+    let options = corpus::Options { skip_bad: section.skip_bad, ..corpus::Options::of_kinds(kinds) };
     let mut train = Part::of(corpus::read_rows(&section.train.0, &options)?);
     let mut held_out = None;
     if !section.eval.0.is_empty() {
@@ -356,7 +380,7 @@ mod tests {
                 .map(|&n| (0..n).map(|_| { next += 1; next }).collect())
                 .collect();
             let found = blocks(&documents, max_length, packing);
-            let mut targets = Vec::new();
+            let mut targets: Vec<u32> = Vec::new();
             for block in &found {
                 let length: usize = block.sequences.iter().map(|s| s.token_ids.len()).sum();
                 prop_assert!(length <= max_length);

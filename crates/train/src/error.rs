@@ -24,6 +24,33 @@ pub enum TrainError {
     /// The model can't be read or written.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// A loss of that name or with these options doesn't exist (exit code 2).
+    #[error(transparent)]
+    Objective(#[from] objective::Error),
+    /// Rewards can't be had.
+    #[error(transparent)]
+    Score(#[from] crate::scorer::ScoreError),
+    /// Nothing can be generated.
+    #[error(transparent)]
+    Generate(#[from] generate::GenerateError),
+    /// A row contradicts itself.
+    #[error("{origin}: {message}")]
+    BadRow {
+        /// File and line.
+        origin: corpus::Origin,
+        /// Found and expected.
+        message: String,
+    },
+    /// An option that these rows leave without effect, or that this model can't do (exit code 2).
+    #[error("`{key}`: {found}, expected {expected}")]
+    Option {
+        /// The key.
+        key: &'static str,
+        /// What is there.
+        found: String,
+        /// What must be.
+        expected: &'static str,
+    },
     /// A row can't become tokens.
     #[error("{origin}: {source}")]
     Render {
@@ -106,7 +133,7 @@ pub enum TrainError {
     },
     /// The score command failed.
     #[error("score of {}: {message}", path.display())]
-    Score {
+    ScoreCommand {
         /// The model it was to score.
         path: PathBuf,
         /// Why.
@@ -131,7 +158,7 @@ impl TrainError {
             TrainError::OverLength { .. } => Some(
                 "data.over_length = \"drop\" leaves such rows out, \"truncate\" cuts them; both are counted".into(),
             ),
-            TrainError::Corpus(_) | TrainError::Render { .. } => {
+            TrainError::Corpus(_) | TrainError::Render { .. } | TrainError::BadRow { .. } => {
                 Some("data.skip_bad = true (--skip-bad) counts such rows instead of stopping".into())
             }
             TrainError::Memory { lora, .. } => Some(memory_advice(*lora, true)),

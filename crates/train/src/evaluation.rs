@@ -1,6 +1,8 @@
 //! The held-out loss.
+use crate::data::{Data, DataReport};
 use crate::packing::{Example, micro_batches, sum_log_probs};
 use model::{Model, Workspace};
+use run::lineage::Hashed;
 use serde::{Deserialize, Serialize};
 
 /// A held-out loss.
@@ -12,6 +14,62 @@ pub struct Evaluation {
     pub held_out_loss: f64,
     /// How many targets.
     pub held_out_tokens: u64,
+    /// Share of held-out pairs ordered right, where a stage learns from preferences; held_out_loss is then its own loss.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+}
+
+/// What a session must know about the rows that it learns from.
+pub trait Material {
+    /// Rows of the training part, which batches are made of.
+    fn n_rows(&self) -> usize;
+    /// Tokens of the largest row, held-out ones included.
+    fn largest(&self) -> usize;
+    /// Counts.
+    fn report(&self) -> &DataReport;
+    /// Everything that was read to train, by content.
+    fn files(&self) -> Vec<Hashed>;
+    /// Held-out files.
+    fn held_out_files(&self) -> Vec<Hashed>;
+    /// Whether the model must have a scalar head.
+    fn scalar_head(&self) -> bool {
+        false
+    }
+    /// The held-out loss of a model; `None` without held-out rows.
+    fn evaluate(
+        &self,
+        model: &Model,
+        budget: Option<usize>,
+        step: u64,
+        workspace: &mut Workspace,
+    ) -> Option<Evaluation>;
+}
+
+impl Material for Data<Example> {
+    fn n_rows(&self) -> usize {
+        self.train.len()
+    }
+    fn largest(&self) -> usize {
+        self.train.iter().chain(&self.held_out).map(Example::n_tokens).max().unwrap_or(0)
+    }
+    fn report(&self) -> &DataReport {
+        &self.report
+    }
+    fn files(&self) -> Vec<Hashed> {
+        self.files.clone()
+    }
+    fn held_out_files(&self) -> Vec<Hashed> {
+        self.held_out_files.clone()
+    }
+    fn evaluate(
+        &self,
+        model: &Model,
+        budget: Option<usize>,
+        step: u64,
+        workspace: &mut Workspace,
+    ) -> Option<Evaluation> {
+        (!self.held_out.is_empty()).then(|| held_out_loss(model, &self.held_out, budget, step, workspace))
+    }
 }
 
 /// Σ −log p over all targets ÷ their number, nothing dropped out.
@@ -28,5 +86,5 @@ pub fn held_out_loss(
         sum -= sum_log_probs(&model.forward(&micro.batch, &micro.request, workspace));
         n_targets += micro.request.targets.len() as u64;
     }
-    Evaluation { step, held_out_loss: sum / n_targets as f64, held_out_tokens: n_targets }
+    Evaluation { step, held_out_loss: sum / n_targets as f64, held_out_tokens: n_targets, accuracy: None }
 }

@@ -73,6 +73,8 @@ pub struct Progress {
     pub eta_seconds: f64,
     /// Held-out loss after this step, when it was computed.
     pub held_out_loss: Option<f64>,
+    /// Numbers of the stage itself, by their names in `metrics.jsonl`.
+    pub own: Vec<(&'static str, f64)>,
 }
 
 /// Takes events. Any closure over `&Event` is one.

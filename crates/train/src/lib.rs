@@ -1,4 +1,4 @@
-//! One flat loop per stage: [`pretrain`], [`sft`].
+//! One flat loop per stage: [`pretrain`], [`sft`], [`reward`].
 //!
 //! A loop reads rows, runs the model, steps the optimizer and yields events; it prints nothing and reads neither
 //! arguments nor environment. What the loops share are small pure parts: [`packing`], [`order`], [`schedule`],
@@ -14,6 +14,8 @@ mod options;
 pub mod order;
 pub mod packing;
 pub mod pretrain;
+pub mod ranked;
+pub mod reward;
 pub mod rule;
 pub mod schedule;
 pub mod scorer;

@@ -8,7 +8,7 @@ mod reward_model;
 
 pub use combined::{Gated, Weighted};
 pub use implicit::ImplicitReward;
-pub use reward_model::RewardModel;
+pub use reward_model::{RewardModel, SCALAR_HEAD};
 
 use crate::rule::{self, Check, RuleError};
 use model::ModelError;

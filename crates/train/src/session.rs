@@ -7,8 +7,7 @@ mod keep;
 pub use begin::{Parent, shuffle};
 
 use crate::average::Average;
-use crate::data::Data;
-use crate::evaluation::{Evaluation, held_out_loss};
+use crate::evaluation::{Evaluation, Material};
 use crate::event::{Event, Progress, Sink};
 use crate::options::{Outcome, Score};
 use crate::schedule::learning_rate;
@@ -19,7 +18,7 @@ use render::Renderer;
 use run::config::{Choose, DataSection, ModelSection, OptimizerSection, TrainSection};
 use run::metrics::{JsonLines, Metrics};
 use run::{RunFolder, SourceNote, StageConfig};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use stdx::Seed;
@@ -50,7 +49,7 @@ pub struct Session<'a> {
     metrics: Metrics,
     evaluations: JsonLines,
     choices: JsonLines,
-    data: &'a Data,
+    data: &'a dyn Material,
     renderer: &'a Renderer,
     source: SourceNote,
     stop: &'a AtomicBool,
@@ -133,6 +132,19 @@ impl<'a> Session<'a> {
         n_targets: usize,
         sink: &mut dyn Sink,
     ) -> Result<(), TrainError> {
+        self.finish_step_with(loss, grad_norm, n_tokens, n_targets, Vec::new(), sink)
+    }
+
+    /// The same, with numbers that only this stage has.
+    pub fn finish_step_with(
+        &mut self,
+        loss: f64,
+        grad_norm: f64,
+        n_tokens: usize,
+        n_targets: usize,
+        own: Vec<(&'static str, f64)>,
+        sink: &mut dyn Sink,
+    ) -> Result<(), TrainError> {
         let lr = self.learning_rate();
         let seconds = self.clock.elapsed().as_secs_f64();
         self.state.step += 1;
@@ -159,6 +171,7 @@ impl<'a> Session<'a> {
             seconds: self.state.seconds,
             eta_seconds: (self.steps - step) as f64 * self.here.1 / self.here.0 as f64,
             held_out_loss: evaluation.map(|evaluation| evaluation.held_out_loss),
+            own,
         };
         self.metrics.append(&progress.to_line())?;
         sink.event(&Event::Step(progress));
@@ -178,13 +191,13 @@ impl<'a> Session<'a> {
 
     /// The held-out loss of the weights that would be the model now; `None` without held-out rows.
     fn evaluate(&mut self, sink: &mut dyn Sink) -> Result<Option<Evaluation>, TrainError> {
-        if self.data.held_out.is_empty() {
-            return Ok(None);
-        }
-        let (rows, budget, step) = (&self.data.held_out, self.settings.budget, self.state.step);
+        let (data, budget, step) = (self.data, self.settings.budget, self.state.step);
         let mut workspace = std::mem::take(&mut self.workspace);
-        let evaluation = self.with_average(|model| held_out_loss(model, rows, budget, step, &mut workspace));
+        let evaluation = self.with_average(|model| data.evaluate(model, budget, step, &mut workspace));
         self.workspace = workspace;
+        let Some(evaluation) = evaluation else {
+            return Ok(None);
+        };
         self.refuse_unless_finite("held-out loss", evaluation.held_out_loss)?;
         self.evaluations.append(&object(&evaluation))?;
         self.evaluated = Some(evaluation);
@@ -222,12 +235,21 @@ impl<'a> Session<'a> {
     }
 
     /// Ends a run whose steps are done: chooses, publishes `final/`, writes the report.
-    pub fn finish(mut self, sink: &mut dyn Sink) -> Result<Outcome, TrainError> {
+    pub fn finish(self, sink: &mut dyn Sink) -> Result<Outcome, TrainError> {
+        self.finish_with(&mut |_| Ok(()), sink)
+    }
+
+    /// The same, with a last touch to the model folder before it becomes `final/`.
+    pub fn finish_with(
+        mut self,
+        complete: &mut dyn FnMut(&Path) -> Result<(), TrainError>,
+        sink: &mut dyn Sink,
+    ) -> Result<Outcome, TrainError> {
         if self.saved != Some(self.state.step) {
             self.save(sink)?;
         }
         let chosen_step = self.chosen_step()?;
-        let model = self.publish(chosen_step)?;
+        let model = self.publish(chosen_step, complete)?;
         let evaluations = self.read_evaluations()?;
         let at = |step| evaluations.iter().find(|evaluation| evaluation.step == step).copied();
         run::report::write(&self.folder)?;
@@ -239,7 +261,7 @@ impl<'a> Session<'a> {
             after: at(chosen_step),
             tokens: self.state.tokens,
             seconds: self.state.seconds,
-            data: self.data.report.clone(),
+            data: self.data.report().clone(),
         })))
     }
 }
@@ -261,6 +283,9 @@ impl Progress {
         if let Some(held_out_loss) = self.held_out_loss {
             line.insert("held_out_loss".into(), held_out_loss.into());
         }
+        // a number that doesn't exist (the accuracy of no pairs) is left out
+        let own = self.own.iter().filter(|(_, value)| value.is_finite());
+        line.extend(own.map(|&(name, value)| (name.to_owned(), value.into())));
         line
     }
 }

@@ -17,7 +17,8 @@ const MAY_CHANGE: &[&str] = &[
 ];
 
 /// Keys that hold places: their *contents* are compared, by the hashes in `lineage.json`.
-const PLACES: &[&str] = &["model.path", "data.train", "data.eval", "data.chat_template"];
+const PLACES: &[&str] =
+    &["model.path", "data.train", "data.eval", "data.chat_template", "rm.demonstrations", "dpo.reference"];
 
 /// A checked config and where each of its values came from.
 #[derive(Clone, Debug)]

@@ -43,6 +43,7 @@ macro_rules! section {
         }
     };
 }
+pub(super) use section;
 
 /// Arithmetic of the linear layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -58,7 +58,7 @@ impl Default for PretrainConfig {
     }
 }
 
-const SUPERVISED: &[Section] =
+pub(super) const SUPERVISED: &[Section] =
     &[ModelSection::SECTION, DataSection::SECTION, OptimizerSection::SECTION, TrainSection::SECTION];
 
 impl StageConfig for SftConfig {
@@ -97,22 +97,23 @@ impl StageConfig for PretrainConfig {
     }
 }
 
-fn complete(train: &mut TrainSection) {
+pub(super) fn complete(train: &mut TrainSection) {
     if train.epochs.is_none() && train.max_steps.is_none() {
         train.epochs = Some(1);
     }
 }
 
 /// The sections that every supervised stage has.
-struct Parts<'a> {
-    model: &'a ModelSection,
-    data: &'a DataSection,
-    optimizer: &'a OptimizerSection,
-    train: &'a TrainSection,
+pub(super) struct Parts<'a> {
+    pub model: &'a ModelSection,
+    pub data: &'a DataSection,
+    pub optimizer: &'a OptimizerSection,
+    pub train: &'a TrainSection,
 }
 
 impl Parts<'_> {
-    fn check<C: StageConfig>(&self, resolved: &Resolved<C>) -> Result<(), ConfigError> {
+    /// Refuses values out of range, contradictions, and options without effect.
+    pub fn check<C: StageConfig>(&self, resolved: &Resolved<C>) -> Result<(), ConfigError> {
         self.check_missing()?;
         self.check_ranges(resolved)?;
         self.check_conflicts()?;

@@ -30,9 +30,9 @@ impl RewardModel {
     ) -> Result<RewardModel, ScoreError> {
         let config = weights::open(path)?;
         let not_reward = |found: String, expected| ScoreError::NotReward { path: path.to_path_buf(), found, expected };
-        if config.tensors.shape(HEAD).is_none() {
+        if config.tensors.shape(SCALAR_HEAD).is_none() {
             let expected = "a reward model (`helpmate rm` makes one)";
-            return Err(not_reward(format!("no tensor `{HEAD}`"), expected));
+            return Err(not_reward(format!("no tensor `{SCALAR_HEAD}`"), expected));
         }
         if let Some(readout) = config.config.get("readout").filter(|readout| *readout != "eos") {
             return Err(not_reward(format!("readout {readout}"), "\"eos\""));
@@ -61,7 +61,7 @@ impl RewardModel {
 }
 
 /// The scalar head's tensor, in every family.
-pub const HEAD: &str = "score.weight";
+pub const SCALAR_HEAD: &str = "score.weight";
 
 fn scale(config: &Value) -> Option<Scale> {
     let number = |key: &str| config.get(key)?.as_f64().filter(|number| number.is_finite());

@@ -1,10 +1,11 @@
 //! How a session begins, or goes on.
 use super::{Session, Settings, Supervised};
 use crate::average::Average;
-use crate::data::Data;
+use crate::evaluation::Material;
 use crate::event::{Event, Sink};
 use crate::options::Options;
 use crate::order::Order;
+use crate::scorer::SCALAR_HEAD;
 use crate::state::{self, TrainerState};
 use crate::{TrainError, memory};
 use kernels::Device;
@@ -23,11 +24,13 @@ use stdx::Seed;
 /// What the parent says about itself before it is loaded.
 pub struct Parent {
     /// Where it is.
-    path: PathBuf,
+    pub(crate) path: PathBuf,
     /// `config.json`.
     config: Value,
     /// Number of weights.
     parameters: u64,
+    /// Whether it has a scalar head already.
+    has_scalar_head: bool,
 }
 
 impl Parent {
@@ -41,7 +44,8 @@ impl Parent {
         let checkpoint = weights::open(&path)?;
         let shapes = checkpoint.tensors.names().into_iter().filter_map(|name| checkpoint.tensors.shape(&name));
         let parameters = shapes.map(|shape| shape.iter().product::<usize>() as u64).sum();
-        let parent = Parent { path, config: checkpoint.config, parameters };
+        let has_scalar_head = checkpoint.tensors.shape(SCALAR_HEAD).is_some();
+        let parent = Parent { path, config: checkpoint.config, parameters, has_scalar_head };
         if let Some(positions) = parent.number(&["max_position_embeddings", "n_positions"])
             && max_length > positions
         {
@@ -79,7 +83,7 @@ impl Parent {
     }
 
     /// "auto": f32 weights are trained in f32; others in bf16 where the processor multiplies bf16.
-    fn precision(&self, asked: config::Precision, device: &Device) -> Precision {
+    pub(crate) fn precision(&self, asked: config::Precision, device: &Device) -> Precision {
         match asked {
             config::Precision::F32 => Precision::F32,
             config::Precision::Bf16 => Precision::Bf16,
@@ -105,7 +109,7 @@ impl<'a> Session<'a> {
     pub fn begin<C: Supervised>(
         options: &'a Options<'a, C>,
         parent: &Parent,
-        data: &'a Data,
+        data: &'a dyn Material,
         sink: &mut dyn Sink,
     ) -> Result<Session<'a>, TrainError> {
         let (model_section, _, optimizer_section, train) = options.config.config.sections();
@@ -115,9 +119,9 @@ impl<'a> Session<'a> {
             Some(note) => note.clone(),
             None => SourceNote::of(&parent.path)?.unwrap_or_default(),
         };
-        sink.event(&Event::Data(data.report.clone()));
-        if data.report.held_out_prompts_in_train > 0 {
-            let n = data.report.held_out_prompts_in_train;
+        sink.event(&Event::Data(data.report().clone()));
+        if data.report().held_out_prompts_in_train > 0 {
+            let n = data.report().held_out_prompts_in_train;
             sink.event(&Event::Notice(format!("{n} held-out rows have a prompt that is also trained on")));
         }
 
@@ -126,19 +130,23 @@ impl<'a> Session<'a> {
         memory::check_size(&parent.path, parent.parameters, lora, available)?;
         let lineage = lineage(options, parent, data, &source, precision)?;
         let folder = open_folder(options, &lineage)?;
-        folder.write_json("data.json", &data.report)?;
+        folder.write_json("data.json", data.report())?;
         let checkpoint = newest_checkpoint(&folder, options.resume, sink)?;
 
         let trainable = trainable(model_section.lora.as_ref());
-        let load = LoadOptions { precision, trainable, scalar_head: false };
+        let load = LoadOptions { precision, trainable, scalar_head: data.scalar_head() };
         let mut model = Model::load(&options.device, &parent.path, &load)?;
+        if data.scalar_head() && !parent.has_scalar_head {
+            let mut stream = seed.stream("scalar head", 0);
+            model.init_scalar_head(&mut || stream.normal());
+        }
         if lora {
             let mut stream = seed.stream("adapters", 0);
             model.init_adapters(&mut || stream.normal());
         }
-        let longest = data.train.iter().chain(&data.held_out).map(|row| row.n_tokens()).max().unwrap_or(0);
         let budget = options.config.config.sections().1.packing.then_some(train.micro_tokens);
-        let plan = model.memory_plan(budget.unwrap_or(0).max(longest), model_section.checkpoint_activations, true);
+        let plan =
+            model.memory_plan(budget.unwrap_or(0).max(data.largest()), model_section.checkpoint_activations, true);
         let average_bytes = if train.ema.is_some() { 4 * model.trainable().len() as u64 } else { 0 };
         let available = memory::available();
         sink.event(&Event::Memory { plan, average: average_bytes, available });
@@ -157,7 +165,7 @@ impl<'a> Session<'a> {
             state = restore(checkpoint, &mut model, &mut optimizer, average.as_mut())?;
         }
 
-        let steps_per_epoch = Order::new(data.train.len(), train.batch_size, None).steps_per_epoch();
+        let steps_per_epoch = Order::new(data.n_rows(), train.batch_size, None).steps_per_epoch();
         let steps = match (train.max_steps, train.epochs) {
             (Some(steps), _) => steps,
             (None, epochs) => epochs.unwrap_or(1) * steps_per_epoch,
@@ -210,7 +218,7 @@ pub fn shuffle(train: &TrainSection) -> Option<Seed> {
     train.shuffle.then_some(Seed(train.seed))
 }
 
-fn trainable(lora: Option<&LoraSection>) -> Trainable {
+pub(crate) fn trainable(lora: Option<&LoraSection>) -> Trainable {
     match lora {
         None => Trainable::Everything,
         Some(section) => Trainable::Lora {
@@ -234,7 +242,7 @@ fn precision_name(precision: Precision) -> &'static str {
 fn lineage<C: Supervised>(
     options: &Options<'_, C>,
     parent: &Parent,
-    data: &Data,
+    data: &dyn Material,
     source: &SourceNote,
     precision: Precision,
 ) -> Result<Lineage, TrainError> {
@@ -248,8 +256,8 @@ fn lineage<C: Supervised>(
         parent: Hashed::of(&parent.path)?,
         source: source.clone(),
         tokenizer: options.renderer.tokenizer().content_hash(),
-        data: data.files.clone(),
-        held_out: data.held_out_files.clone(),
+        data: data.files(),
+        held_out: data.held_out_files(),
         chat_template,
         seed: train.seed,
         device: DeviceNote {

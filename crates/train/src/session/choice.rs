@@ -30,7 +30,7 @@ impl Session<'_> {
     }
 
     fn score(&self, checkpoint: &Path) -> Result<f64, TrainError> {
-        let failed = |message: String| TrainError::Score { path: checkpoint.to_path_buf(), message };
+        let failed = |message: String| TrainError::ScoreCommand { path: checkpoint.to_path_buf(), message };
         let score = self.score.ok_or_else(|| failed("no scorer was given".into()))?;
         let value = score(checkpoint).map_err(failed)?;
         if value.is_finite() { Ok(value) } else { Err(failed(format!("found {value}, expected a finite number"))) }

@@ -67,9 +67,16 @@ impl Session<'_> {
     }
 
     /// Publishes the model of a checkpoint as `final/`.
-    pub(super) fn publish(&self, step: u64) -> Result<PathBuf, TrainError> {
+    pub(super) fn publish(
+        &self,
+        step: u64,
+        complete: &mut dyn FnMut(&Path) -> Result<(), TrainError>,
+    ) -> Result<PathBuf, TrainError> {
         let checkpoint = self.folder.checkpoint_path(step);
-        self.folder.publish_final(|path| copy_model(&checkpoint, path).map_err(TrainError::from))
+        self.folder.publish_final(|path| {
+            copy_model(&checkpoint, path)?;
+            complete(path)
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 use kernels::Device;
 use render::Renderer;
-use run::{Layers, PretrainConfig, RunFolder, SftConfig, StageConfig};
+use run::{Layers, PretrainConfig, RmConfig, RunFolder, SftConfig, StageConfig};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,6 +47,22 @@ impl Bench {
         Bench { dir, model: conformance("tiny-policy"), held_out: data.clone(), data }
     }
 
+    /// A conformance model and its rows, which are also held out.
+    pub fn of(model: &str, data: &str) -> Bench {
+        let dir = tempfile::tempdir().unwrap();
+        let data = conformance(data);
+        Bench { dir, model: conformance(model), held_out: data.clone(), data }
+    }
+
+    /// The tiny byte-level model with these rows, the last of which is held out.
+    pub fn with_rows(rows: &[&str]) -> Bench {
+        let bench = Bench::bytes();
+        let (last, train) = rows.split_last().unwrap();
+        std::fs::write(&bench.data, train.join("\n")).unwrap();
+        std::fs::write(&bench.held_out, last).unwrap();
+        bench
+    }
+
     /// A tiny byte-level model and a few rows.
     pub fn bytes() -> Bench {
         let dir = tempfile::tempdir().unwrap();
@@ -79,6 +95,11 @@ impl Bench {
     /// `helpmate pretrain` into `name`.
     pub fn pretrain(&self, name: &str, call: Call) -> Result<Ran, TrainError> {
         self.stage::<PretrainConfig>(name, call, train::pretrain::run)
+    }
+
+    /// `helpmate rm` into `name`.
+    pub fn rm(&self, name: &str, call: Call) -> Result<Ran, TrainError> {
+        self.stage::<RmConfig>(name, call, train::reward::run)
     }
 
     fn stage<C: StageConfig>(
@@ -141,6 +162,11 @@ impl Ran {
 
     pub fn lines(&self, file: &str) -> Vec<Map<String, Value>> {
         run::metrics::read_lines(&self.out.join(file)).unwrap()
+    }
+
+    /// A JSON file of the run.
+    pub fn json(&self, file: &str) -> Value {
+        serde_json::from_slice(&std::fs::read(self.out.join(file)).unwrap()).unwrap()
     }
 
     /// The bytes of the published weights.

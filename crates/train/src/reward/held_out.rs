@@ -1,0 +1,79 @@
+//! The held-out side of reward modelling.
+use super::calibrate::Demonstrations;
+use super::prompt_scores;
+use crate::data::{Data, DataReport};
+use crate::evaluation::{Evaluation, Material};
+use crate::ranked::Ranked;
+use crate::tree;
+use model::{Model, Workspace};
+use objective::reward::{Loss, PromptScores};
+use run::lineage::Hashed;
+
+/// The rows with the loss that judges a model by them.
+pub(super) struct Judgements<'a> {
+    pub data: &'a Data<Ranked>,
+    pub loss: &'a Loss,
+    /// Whether margins count.
+    pub margin: bool,
+    pub shared_prefix: bool,
+    /// Files that are read beside the rows.
+    pub extra: &'a Demonstrations,
+}
+
+impl Material for Judgements<'_> {
+    fn n_rows(&self) -> usize {
+        self.data.train.len()
+    }
+    fn largest(&self) -> usize {
+        let rows = self.data.train.iter().chain(&self.data.held_out);
+        rows.map(|row| row.n_tokens(self.shared_prefix)).max().unwrap_or(0)
+    }
+    fn report(&self) -> &DataReport {
+        &self.data.report
+    }
+    fn files(&self) -> Vec<Hashed> {
+        [&self.data.files[..], &self.extra.files[..]].concat()
+    }
+    fn held_out_files(&self) -> Vec<Hashed> {
+        self.data.held_out_files.clone()
+    }
+    fn scalar_head(&self) -> bool {
+        true
+    }
+    fn evaluate(
+        &self,
+        model: &Model,
+        budget: Option<usize>,
+        step: u64,
+        workspace: &mut Workspace,
+    ) -> Option<Evaluation> {
+        let rows: Vec<&Ranked> = self.data.held_out.iter().collect();
+        let scored = scores(model, &rows, self.margin, budget, self.shared_prefix, workspace);
+        // no held-out row is all tied, so the loss exists if there are rows
+        let whole = self.loss.loss(&scored).ok()?;
+        Some(Evaluation {
+            step,
+            held_out_loss: whole.loss,
+            held_out_tokens: rows.iter().map(|row| row.n_targets() as u64).sum(),
+            accuracy: Some(whole.accuracy),
+        })
+    }
+}
+
+/// A model's scores of every row, nothing dropped out.
+pub fn scores(
+    model: &Model,
+    rows: &[&Ranked],
+    use_margins: bool,
+    budget: Option<usize>,
+    shared_prefix: bool,
+    workspace: &mut Workspace,
+) -> Vec<PromptScores> {
+    let mut scored = Vec::with_capacity(rows.len());
+    for prompts in tree::groups(rows.iter().copied(), budget, |prompt| prompt.n_tokens(shared_prefix)) {
+        let (batch, request) = tree::scalars(prompts.iter().map(|prompt| &prompt.tree), shared_prefix);
+        let outputs = model.forward(&batch, &request, workspace);
+        scored.extend(prompt_scores(&prompts, &outputs, use_margins));
+    }
+    scored
+}
