@@ -1,6 +1,7 @@
 //! Weight files. Hostile until parsed: every size, offset and count from a file is checked before it is used.
 use crate::ModelError;
 use serde_json::Value;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 mod elements;
@@ -30,7 +31,7 @@ pub struct Checkpoint {
 pub fn open(path: &Path) -> Result<Checkpoint, ModelError> {
     let kind = std::fs::metadata(path).map_err(|source| ModelError::Io { path: path.to_path_buf(), source })?;
     if !kind.is_dir() {
-        return match has_extension(path, "gguf") {
+        return match has_extension(path, "gguf") || begins_as_gguf(path) {
             true => gguf::checkpoint(gguf::GgufFile::open(path)?),
             false => Err(invalid(path, "expected a model folder or a .gguf file".to_string())),
         };
@@ -51,6 +52,13 @@ pub fn open(path: &Path) -> Result<Checkpoint, ModelError> {
 
 fn has_extension(path: &Path, expected: &str) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case(expected))
+}
+
+/// A file without its extension: what a cache calls by its hash.
+fn begins_as_gguf(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    read.is_ok() && magic == *b"GGUF"
 }
 
 fn gguf_files(folder: &Path) -> Result<Vec<PathBuf>, ModelError> {
@@ -121,6 +129,8 @@ mod tests {
         assert!(refusal(path).contains("`config.json` is missing"));
         std::fs::write(path.join("notes.txt"), "x").unwrap();
         assert!(refusal(&path.join("notes.txt")).contains("expected a model folder or a .gguf file"));
+        std::fs::write(path.join("blob"), "GGUF").unwrap();
+        assert!(refusal(&path.join("blob")).contains("the version"), "is known by its first bytes");
         std::fs::write(path.join("a.gguf"), "GGUF").unwrap();
         assert!(refusal(path).contains("a.gguf"), "the only GGUF is opened");
         std::fs::write(path.join("b.gguf"), "GGUF").unwrap();

@@ -53,31 +53,35 @@ pub(super) fn decode(dtype: Dtype, bytes: &[u8], out: &mut [f32]) {
 /// Appends the bytes of `values`, rounded to nearest, ties to even. A finite value that becomes infinite is the error.
 pub(super) fn encode(dtype: Dtype, values: &[f32], bytes: &mut Vec<u8>) -> Result<(), f32> {
     match dtype {
-        Dtype::F32 => bytes.extend(values.iter().flat_map(|x| x.to_le_bytes())),
-        Dtype::F16 => {
-            let mut halves = [f16::ZERO; CHUNK];
-            for part in values.chunks(CHUNK) {
-                let halves = &mut halves[..part.len()];
-                halves.convert_from_f32_slice(part);
-                overflow(part, halves.iter().map(|h| h.is_infinite()))?;
-                bytes.extend(halves.iter().flat_map(|h| h.to_le_bytes()));
-            }
+        Dtype::F32 => {
+            bytes.extend(values.iter().flat_map(|x| x.to_le_bytes()));
+            Ok(())
         }
-        Dtype::Bf16 => {
-            for part in values.chunks(CHUNK) {
-                overflow(part, part.iter().map(|x| bf16::from_f32(*x).is_infinite()))?;
-                bytes.extend(part.iter().flat_map(|x| bf16::from_f32(*x).to_le_bytes()));
-            }
-        }
+        Dtype::F16 => encode_halves(values, bytes, f16::is_infinite, f16::to_le_bytes),
+        Dtype::Bf16 => encode_halves(values, bytes, bf16::is_infinite, bf16::to_le_bytes),
     }
-    Ok(())
 }
 
-fn overflow(values: &[f32], is_infinite: impl Iterator<Item = bool>) -> Result<(), f32> {
-    match values.iter().zip(is_infinite).find(|(x, infinite)| *infinite && x.is_finite()) {
-        Some((x, _)) => Err(*x),
-        None => Ok(()),
+fn encode_halves<H: Copy + Default>(
+    values: &[f32],
+    bytes: &mut Vec<u8>,
+    is_infinite: fn(H) -> bool,
+    to_bytes: fn(H) -> [u8; 2],
+) -> Result<(), f32>
+where
+    [H]: HalfFloatSliceExt,
+{
+    let mut halves = [H::default(); CHUNK];
+    for part in values.chunks(CHUNK) {
+        let halves = &mut halves[..part.len()];
+        halves.convert_from_f32_slice(part);
+        let overflow = part.iter().zip(&*halves).find(|(x, half)| is_infinite(**half) && x.is_finite());
+        if let Some((x, _)) = overflow {
+            return Err(*x);
+        }
+        bytes.extend(halves.iter().flat_map(|half| to_bytes(*half)));
     }
+    Ok(())
 }
 
 #[cfg(test)]

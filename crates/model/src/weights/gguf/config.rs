@@ -218,6 +218,10 @@ impl Keys<'_> {
         if self.optional_count("expert_count")? > 0 {
             return Err(self.unsupported(format!("mixture of experts (`{}`)", self.name("expert_count"))));
         }
+        let n_files = self.file.metadata("split.count").and_then(Metadata::as_u32).unwrap_or(1);
+        if n_files > 1 {
+            return Err(self.unsupported(format!("a model in {n_files} files (`split.count`)")));
+        }
         for key in ["attention.scale", "residual_scale", "embedding_scale", "logit_scale", "attention.sliding_window"] {
             let is_off = self.get(key).is_none_or(|v| v.as_u64() == Some(0) || v.as_f32() == Some(0.0));
             if !is_off {

@@ -237,7 +237,7 @@ impl Layout {
     }
 }
 
-/// `out` has rows of `out.len() / n_columns_in` … that is: `source` is `[n, m]`, `out` is `[m, n]`, with `n` = `out_width`.
+/// `out` becomes the transpose of `source`; its rows have `out_width` elements.
 fn transpose(out_width: usize, source: &[f32], out: &mut [f32]) {
     let source_width = source.len() / out_width.max(1);
     for (row, values) in out.chunks_exact_mut(out_width.max(1)).enumerate() {

@@ -406,6 +406,7 @@ fn a_model_that_would_be_read_wrongly_is_refused_by_the_key_or_tensor() {
     check("llama.rope.scaling.type", text("yarn"), "rotary scaling `yarn`");
     check("llama.rope.dimension_count", Some(Value::U32(2)), "`llama.rope.dimension_count` 2 of 4");
     check("llama.attention.value_length", Some(Value::U32(2)), "`llama.attention.value_length` 2 beside keys of 4");
+    check("split.count", Some(Value::U16(2)), "a model in 2 files (`split.count`)");
     check("llama.attention.scale", Some(Value::F32(0.1)), "`llama.attention.scale`");
     let tokens = Some(Value::Array(Array::String(vec!["t".to_string(); 4])));
     check("tokenizer.ggml.tokens", tokens, "4 tokens, `token_embd.weight` 3 rows");

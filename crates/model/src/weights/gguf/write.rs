@@ -29,12 +29,15 @@ impl Planned {
     }
 }
 
-/// Writes the file, whole or not at all. `fill` puts the values of the tensor of that number into the slice.
+/// Puts the values of the tensor of that number into the slice.
+pub(super) type Fill<'a> = dyn FnMut(usize, &mut [f32]) -> Result<(), ModelError> + 'a;
+
+/// Writes the file, whole or not at all.
 pub(super) fn write_file(
     path: &Path,
     metadata: &[(String, Value)],
     tensors: &[Planned],
-    fill: &mut dyn FnMut(usize, &mut [f32]) -> Result<(), ModelError>,
+    fill: &mut Fill,
 ) -> Result<(), ModelError> {
     write_atomically(path, |out| {
         let io = |source| ModelError::Io { path: path.to_path_buf(), source };
