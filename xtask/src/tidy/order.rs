@@ -16,6 +16,7 @@ pub const RANKS: &[(&str, Option<u32>)] = &[
     ("run", Some(2)),
     ("generate", Some(3)),
     ("train", Some(4)),
+    ("bench", Some(5)),
     ("cli", Some(6)),
     ("testkit", None),
 ];
