@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use corpus::{Dataset, Options};
 use kernels::linear::Precision;
 use kernels::{Device, Isa};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Files of rows.
 #[derive(Args)]
@@ -52,12 +52,33 @@ pub fn read(
 /// Arithmetic, as options name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DtypeOption {
-    /// bf16 where the processor has bf16 dot products, else f32
+    /// f32 for weights stored in f32; others in bf16 where the processor has bf16 dot products
     Auto,
     /// Operands rounded to bf16, f32 accumulation
     Bf16,
     /// f32 throughout
     F32,
+}
+
+impl DtypeOption {
+    /// What it means for a model (folder or file) on a device.
+    pub fn precision(self, device: &Device, model: &Path) -> Precision {
+        match self {
+            DtypeOption::Bf16 => Precision::Bf16,
+            DtypeOption::F32 => Precision::F32,
+            DtypeOption::Auto if is_stored_in_f32(model) => Precision::F32,
+            DtypeOption::Auto if device.isa >= Isa::Avx512Bf16 => Precision::Bf16,
+            DtypeOption::Auto => Precision::F32,
+        }
+    }
+}
+
+/// Whether a model folder says that its weights are f32.
+fn is_stored_in_f32(model: &Path) -> bool {
+    let text = std::fs::read_to_string(model.join("config.json")).unwrap_or_default();
+    let config: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    let dtype = config.get("dtype").or_else(|| config.get("torch_dtype")).and_then(|dtype| dtype.as_str());
+    dtype.is_some_and(|dtype| dtype.trim_start_matches("torch.") == "float32")
 }
 
 /// A model and how to run it.
@@ -83,14 +104,9 @@ impl ModelArguments {
         Device::detect(self.threads.map(usize::from))
     }
 
-    /// The precision on a device.
-    pub fn precision(&self, device: &Device) -> Precision {
-        match self.dtype {
-            DtypeOption::Bf16 => Precision::Bf16,
-            DtypeOption::F32 => Precision::F32,
-            DtypeOption::Auto if device.isa >= Isa::Avx512Bf16 => Precision::Bf16,
-            DtypeOption::Auto => Precision::F32,
-        }
+    /// The precision for the model at `path` on a device.
+    pub fn precision(&self, device: &Device, path: &Path) -> Precision {
+        self.dtype.precision(device, path)
     }
 }
 

@@ -10,7 +10,9 @@ mod generate;
 mod logprobs;
 mod pretrain;
 mod pull;
+mod rm;
 mod runs;
+mod score;
 mod sft;
 mod tokenizer;
 mod verify;
@@ -30,9 +32,11 @@ pub enum Command {
     Convert(convert::Convert),
     Sft(sft::Sft),
     Pretrain(pretrain::Pretrain),
+    Rm(rm::Rm),
     Generate(generate::Generate),
     Chat(chat::Chat),
     Logprobs(logprobs::Logprobs),
+    Score(score::Score),
     #[command(subcommand)]
     Data(data::Data),
     #[command(subcommand)]
@@ -52,9 +56,11 @@ impl Command {
             Command::Convert(command) => command.run(context),
             Command::Sft(command) => command.run(context),
             Command::Pretrain(command) => command.run(context),
+            Command::Rm(command) => command.run(context),
             Command::Generate(command) => command.run(context),
             Command::Chat(command) => command.run(context),
             Command::Logprobs(command) => command.run(context),
+            Command::Score(command) => command.run(context),
             Command::Data(command) => command.run(context),
             Command::Tokenizer(command) => command.run(),
             Command::Runs(command) => command.run(),

@@ -61,8 +61,11 @@ pub fn load(context: &Context, arguments: &ModelArguments) -> Result<Loaded, Com
     let path = resolve(context, &arguments.model)?;
     let renderer = open_renderer(&path, arguments.chat_template.as_deref())?;
     let device = arguments.device();
-    let options =
-        LoadOptions { precision: arguments.precision(&device), trainable: Trainable::Nothing, scalar_head: false };
+    let options = LoadOptions {
+        precision: arguments.precision(&device, &path),
+        trainable: Trainable::Nothing,
+        scalar_head: false,
+    };
     let model = Model::load(&device, &path, &options)?;
     check_vocabulary(&path, &renderer, &model)?;
     Ok(Loaded { model, renderer })

@@ -14,6 +14,7 @@ mod progress;
 mod pull;
 #[cfg(test)]
 mod reference;
+mod reward;
 mod source;
 mod table;
 mod training;

@@ -68,6 +68,11 @@ pub struct TrainingArguments {
 impl TrainingArguments {
     /// The config: what a resumed run had, then the file, then `--set`, then the options.
     pub fn resolve<C: StageConfig>(&self, context: &Context) -> Result<Resolved<C>, CommandError> {
+        Ok(self.layers::<C>(context)?.resolve()?)
+    }
+
+    /// The layers of that config, for commands that add options of their own.
+    pub fn layers<C: StageConfig>(&self, context: &Context) -> Result<Layers, CommandError> {
         let mut layers = Layers::new();
         if self.resume {
             let (path, text) = RunFolder::saved_config(&self.out)?;
@@ -103,7 +108,7 @@ impl TrainingArguments {
         if let Some(lr) = self.lr {
             layers = layers.option::<C>("--lr", "optimizer.lr", lr)?;
         }
-        Ok(layers.resolve()?)
+        Ok(layers)
     }
 
     fn files<C: StageConfig>(&self, mut layers: Layers) -> Result<Layers, CommandError> {
@@ -207,7 +212,13 @@ fn describe(summary: &Summary) -> String {
         table::duration(summary.seconds),
         summary.tokens as f64 / summary.seconds.max(1e-9)
     );
-    if let (Some(before), Some(after)) = (&summary.before, &summary.after) {
+    if let (Some(before), Some(after)) = (&summary.before, &summary.after)
+        && let (Some(first), Some(last)) = (before.accuracy, after.accuracy)
+    {
+        let (first, last) = (100.0 * first, 100.0 * last);
+        let (from, to) = (before.held_out_loss, after.held_out_loss);
+        text.push_str(&format!("\nheld-out loss {from:.4} → {to:.4}, accuracy {first:.1} → {last:.1} %"));
+    } else if let (Some(before), Some(after)) = (&summary.before, &summary.after) {
         text.push_str(&format!(
             "\nheld-out loss {:.4} → {:.4} nats a token ({} tokens)",
             before.held_out_loss, after.held_out_loss, after.held_out_tokens
@@ -275,6 +286,14 @@ impl Drawing {
                 }
             }
             Event::Step(progress) => self.step(progress),
+            Event::Evaluated(train::evaluation::Evaluation {
+                step, held_out_loss, accuracy: Some(accuracy), ..
+            }) => {
+                self.line(&format!(
+                    "step {step}: held-out loss {held_out_loss:.4}, accuracy {:.1} %",
+                    100.0 * accuracy
+                ));
+            }
             Event::Evaluated(evaluation) => self.line(&format!(
                 "step {}: held-out loss {:.4} nats a token ({} tokens)",
                 evaluation.step, evaluation.held_out_loss, evaluation.held_out_tokens
@@ -352,7 +371,8 @@ fn part_line(name: &str, part: &PartReport) -> String {
     )
 }
 
-fn text(path: &Path) -> String {
+/// A path as a value of the config.
+pub fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
@@ -360,9 +380,11 @@ impl From<TrainError> for CommandError {
     fn from(error: TrainError) -> CommandError {
         let hint = error.hint();
         let kind = match error {
-            TrainError::Config(_) => Kind::Usage,
+            TrainError::Config(_) | TrainError::Objective(_) | TrainError::Option { .. } => Kind::Usage,
             TrainError::Run(error) => return error.into(),
             TrainError::Corpus(error) => return error.into(),
+            TrainError::Score(error) => return error.into(),
+            TrainError::Generate(error) => return error.into(),
             _ => Kind::Input,
         };
         CommandError::new(kind, error).maybe_hint(hint)

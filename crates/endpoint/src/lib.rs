@@ -2,3 +2,4 @@
 //! where they are kept and what a person is told about them is the callers' affair.
 
 pub mod hub;
+pub mod reward;

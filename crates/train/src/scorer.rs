@@ -135,6 +135,8 @@ pub enum ScoreError {
         scorer: String,
         /// What went wrong.
         message: String,
+        /// Whether nobody answered (exit code 3), rather than something wrong.
+        missing: bool,
     },
 }
 

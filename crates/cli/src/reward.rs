@@ -1,0 +1,118 @@
+//! From what a person calls a reward to something that scores.
+
+use crate::arguments::DtypeOption;
+use crate::context::Context;
+use crate::error::{CommandError, Kind};
+use crate::loading;
+use endpoint::reward::{Item, RewardClient, RewardSettings};
+use kernels::Device;
+use serde_json::json;
+use train::scorer::{Asked, Gated, ImplicitReward, RewardModel, RuleScorer, ScoreError, Scorer, Weighted};
+
+/// Tokens run through a reward model at once, unless one row is longer.
+const BATCH_TOKENS: usize = 2048;
+
+/// One `[WEIGHT*]R`: its weight (1 when not given) and the scorer.
+pub fn open(
+    context: &Context,
+    text: &str,
+    device: &Device,
+    dtype: DtypeOption,
+) -> Result<(f64, Box<dyn Scorer>), CommandError> {
+    let (weight, source) = match text.split_once('*') {
+        Some((weight, source)) if weight.parse::<f64>().is_ok_and(f64::is_finite) => {
+            (weight.parse().unwrap_or(1.0), source)
+        }
+        _ => (1.0, text),
+    };
+    if let Some(rule) = source.strip_prefix("rule:") {
+        return Ok((weight, Box::new(RuleScorer::new(rule).map_err(CommandError::usage)?)));
+    }
+    if source.starts_with("http://") || source.starts_with("https://") {
+        if context.offline {
+            return Err(CommandError::missing(format!("{source}: the network is switched off")));
+        }
+        return Ok((weight, Box::new(HttpScorer { client: RewardClient::new(RewardSettings::new(source)) })));
+    }
+    let path = loading::resolve(context, source)?;
+    Ok((weight, Box::new(RewardModel::open(device, &path, dtype.precision(device, &path), BATCH_TOKENS)?)))
+}
+
+/// Several rewards as one: their weighted sum, or with a gate helpfulness where safety reaches its threshold.
+pub fn open_all(
+    context: &Context,
+    texts: &[String],
+    gate: Option<(&str, f64)>,
+    device: &Device,
+    dtype: DtypeOption,
+) -> Result<Box<dyn Scorer>, CommandError> {
+    let mut parts = Vec::new();
+    for text in texts {
+        parts.push(open(context, text, device, dtype)?);
+    }
+    let sum: Box<dyn Scorer> = match parts.pop() {
+        Some((1.0, scorer)) if parts.is_empty() => scorer,
+        Some(last) => {
+            parts.push(last);
+            Box::new(Weighted { parts })
+        }
+        None => return Err(CommandError::usage("no reward is given").hint("--reward R")),
+    };
+    let Some((safety, threshold)) = gate else {
+        return Ok(sum);
+    };
+    let (weight, safety) = open(context, safety, device, dtype)?;
+    if weight != 1.0 {
+        return Err(CommandError::usage("the safety reward decides by its threshold: leave out its weight"));
+    }
+    Ok(Box::new(Gated { helpfulness: sum, safety, threshold }))
+}
+
+/// DPO's implicit reward of a policy against a reference.
+pub fn open_implicit(
+    context: &Context,
+    policy: &str,
+    reference: &str,
+    beta: f64,
+    device: &Device,
+    dtype: DtypeOption,
+) -> Result<Box<dyn Scorer>, CommandError> {
+    let (policy, reference) = (loading::resolve(context, policy)?, loading::resolve(context, reference)?);
+    let precision = dtype.precision(device, &policy);
+    Ok(Box::new(ImplicitReward::open(device, &policy, &reference, beta, precision, BATCH_TOKENS)?))
+}
+
+/// A service on the network.
+struct HttpScorer {
+    client: RewardClient,
+}
+
+impl Scorer for HttpScorer {
+    fn name(&self) -> String {
+        self.client.url().to_owned()
+    }
+
+    fn score(&mut self, asked: &[Asked<'_>]) -> Result<Vec<Vec<f64>>, ScoreError> {
+        let mut items = Vec::new();
+        for Asked { prompt, completions } in asked {
+            items.extend(completions.iter().map(|completion| Item { prompt: json!(prompt), completion }));
+        }
+        let rewards = self.client.rewards(&items).map_err(|error| {
+            let (message, missing) = (error.to_string(), error.is_missing());
+            ScoreError::Endpoint { scorer: "reward endpoint".into(), message, missing }
+        })?;
+        let mut rewards = rewards.into_iter();
+        Ok(asked.iter().map(|asked| rewards.by_ref().take(asked.completions.len()).collect()).collect())
+    }
+}
+
+impl From<ScoreError> for CommandError {
+    fn from(error: ScoreError) -> CommandError {
+        let kind = match &error {
+            ScoreError::Rule(_) => Kind::Usage,
+            ScoreError::Endpoint { missing: true, .. } => Kind::Missing,
+            _ => Kind::Input,
+        };
+        CommandError::new(kind, error)
+    }
+}
