@@ -111,6 +111,9 @@ impl Architecture {
     }
 }
 
+/// No head is wider; a file that says so is checked before anything is allocated by its word.
+const ROTARY_DIM_MAX: usize = 1 << 16;
+
 /// Inverse frequencies of rotary embedding over `rotary_dim` elements, with the scaling the config asks for.
 /// `transformers` 4 writes `rope_theta` and `rope_scaling`, 5 writes `rope_parameters`.
 pub(crate) fn rotary_frequencies(
@@ -118,6 +121,11 @@ pub(crate) fn rotary_frequencies(
     rotary_dim: usize,
     default_theta: f64,
 ) -> Result<Vec<f64>, ModelError> {
+    if rotary_dim > ROTARY_DIM_MAX {
+        return Err(
+            fields.invalid(format!("the rotated width of a head is {rotary_dim}, expected at most {ROTARY_DIM_MAX}"))
+        );
+    }
     if !rotary_dim.is_multiple_of(2) {
         return Err(fields.invalid(format!("the rotated width {rotary_dim} is odd")));
     }

@@ -171,11 +171,9 @@ mod tests {
         check(serde_json::json!({"num_local_experts": 8}), "mixture of experts");
         check(serde_json::json!({"rope_scaling": {"rope_type": "yarn", "factor": 2.0}}), "rotary scaling `yarn`");
         check(serde_json::json!({"num_key_value_heads": 3}), "not a multiple");
+        check(serde_json::json!({"head_dim": 2147483646}), "rotated width of a head");
         check(serde_json::json!({"hidden_size": -3}), "`hidden_size`: expected a positive integer, found -3");
         check(serde_json::json!({"vocab_size": "many"}), "`vocab_size`: expected a positive integer, found \"many\"");
-        check(
-            serde_json::json!({"hidden_size": 2147483647, "vocab_size": 2147483647, "num_attention_heads": 1}),
-            "10¹²",
-        );
+        check(serde_json::json!({"hidden_size": 2147483646, "vocab_size": 2147483647, "head_dim": 64}), "10¹²");
     }
 }
