@@ -36,8 +36,8 @@ impl Default for HubSettings {
         HubSettings {
             endpoint: "https://huggingface.co".to_string(),
             token: None,
-            attempts: 4,
-            backoff: Duration::from_secs(1),
+            attempts: 3,
+            backoff: Duration::from_millis(500),
             connect_timeout: Duration::from_secs(15),
             read_timeout: Duration::from_secs(60),
             certificates: None,

@@ -25,8 +25,9 @@ const PLAIN: &[u8] = include_bytes!("../../../../../data/plain.txt");
 
 /// Share of the demonstrations, by prompt, that neither run sees.
 const HELD_OUT: f64 = 0.2;
-/// Longest row in tokens; plain text is cut into blocks of `PLAIN_BLOCK`, about a demonstration's length.
-const PLAIN_BLOCK: i64 = 128;
+/// Plain text is cut into blocks of so many tokens, the mean length of a demonstration, so that equal steps see equally
+/// much of either.
+const PLAIN_BLOCK: i64 = 110;
 
 /// Fine-tune a real model on demonstrations and show what changed
 ///
@@ -159,10 +160,12 @@ impl Sft {
             .option::<C>("--steps", "train.max_steps", i64::from(self.steps))?
             .option::<C>("--batch-size", "train.batch_size", i64::from(self.batch_size))?
             .option::<C>("--lr", "optimizer.lr", self.lr)?;
+        let device = Device::detect(None);
+        let dtype = if device.isa >= Isa::Avx512Bf16 { "bf16" } else { "f32" };
+        layers = layers.option::<C>("demo", "model.dtype", dtype)?;
         for setting in settings {
             layers = layers.set::<C>(setting)?;
         }
-        let device = Device::detect(None);
         let options = training::options(layers.resolve::<C>()?, out, false, device, renderer, None);
         let mut drawing = Drawing::new();
         let outcome = run(options, &mut |event: &train::Event| drawing.event(event));
