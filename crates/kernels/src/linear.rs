@@ -5,7 +5,6 @@
 //! (nearest even) and products accumulated in f32. Q8_0 blocks are expanded to bf16 on the way in.
 //! In the packed paths a row of `y` depends only on its row of `x`, never on how many rows there are.
 use crate::Device;
-use crate::cpu::float::{self, Strided};
 
 mod packed;
 
@@ -84,17 +83,9 @@ pub fn forward(
     check("x", x_TK.len(), n_rows, n_in, x_stride);
     check("y", y_TN.len(), n_rows, n_out, y_stride);
     let left = Left::Rows { data: x_TK, stride: x_stride };
-    let mut product = |right| packed_product(device, left, right, y_TN, y_stride, (n_rows, n_out, n_in), write);
+    let mut product = |right| multiply(device, left, right, y_TN, y_stride, (n_rows, n_out, n_in), write);
     match weight_NK {
-        Matrix::F32 { weight, .. } => float::multiply(
-            device,
-            Strided::rows(x_TK, x_stride),
-            Strided::rows(weight, n_in).transposed(),
-            y_TN,
-            y_stride,
-            (n_rows, n_out, n_in),
-            write,
-        ),
+        Matrix::F32 { weight, .. } => product(Right::Columns { data: weight, stride: n_in, columns: n_out }),
         Matrix::Bf16(packed) => product(Right::Forward(packed)),
         Matrix::Q8(packed) => product(Right::ForwardQ8(packed)),
     }
@@ -115,17 +106,9 @@ pub fn backward_input(
     check("dy", dy_TN.len(), n_rows, n_out, dy_stride);
     check("dx", dx_TK.len(), n_rows, n_in, dx_stride);
     let left = Left::Rows { data: dy_TN, stride: dy_stride };
-    let mut product = |right| packed_product(device, left, right, dx_TK, dx_stride, (n_rows, n_in, n_out), write);
+    let mut product = |right| multiply(device, left, right, dx_TK, dx_stride, (n_rows, n_in, n_out), write);
     match weight_NK {
-        Matrix::F32 { weight, .. } => float::multiply(
-            device,
-            Strided::rows(dy_TN, dy_stride),
-            Strided::rows(weight, n_in),
-            dx_TK,
-            dx_stride,
-            (n_rows, n_in, n_out),
-            write,
-        ),
+        Matrix::F32 { weight, .. } => product(Right::Rows { data: weight, stride: n_in, columns: n_in }),
         Matrix::Bf16(packed) => product(Right::Backward(packed)),
         Matrix::Q8(packed) => product(Right::BackwardQ8(packed)),
     }
@@ -148,33 +131,23 @@ pub fn backward_weight(
     check("dy", dy_TN.len(), n_rows, n_out, dy_stride);
     check("x", x_TK.len(), n_rows, n_in, x_stride);
     check("dW", dw_NK.len(), n_out, n_in, n_in);
+    let product = Product {
+        m: n_out,
+        n: n_in,
+        k: n_rows,
+        left: Left::Columns { data: dy_TN, stride: dy_stride },
+        right: Right::Rows { data: x_TK, stride: x_stride, columns: n_in },
+        c: SharedMut::new(dw_NK),
+        c_stride: n_in,
+        add: write == Write::Accumulate,
+    };
     match precision {
-        Precision::F32 => float::multiply(
-            device,
-            Strided::rows(dy_TN, dy_stride).transposed(),
-            Strided::rows(x_TK, x_stride),
-            dw_NK,
-            n_in,
-            (n_out, n_in, n_rows),
-            write,
-        ),
-        Precision::Bf16 => gemm::multiply(
-            device,
-            &Product {
-                m: n_out,
-                n: n_in,
-                k: n_rows,
-                left: Left::Columns { data: dy_TN, stride: dy_stride },
-                right: Right::Rows { data: x_TK, stride: x_stride, columns: n_in },
-                c: SharedMut::new(dw_NK),
-                c_stride: n_in,
-                add: write == Write::Accumulate,
-            },
-        ),
+        Precision::F32 => gemm::multiply_f32(device, &product),
+        Precision::Bf16 => gemm::multiply_bf16(device, &product),
     }
 }
 
-fn packed_product(
+fn multiply(
     device: &Device,
     left: Left,
     right: Right,
@@ -184,7 +157,13 @@ fn packed_product(
     write: Write,
 ) {
     let add = write == Write::Accumulate;
-    gemm::multiply(device, &Product { m, n, k, left, right, c: SharedMut::new(c), c_stride, add });
+    let product = Product { m, n, k, left, right, c: SharedMut::new(c), c_stride, add };
+    match right {
+        Right::Rows { .. } | Right::Columns { .. } => gemm::multiply_f32(device, &product),
+        Right::Forward(_) | Right::Backward(_) | Right::ForwardQ8(_) | Right::BackwardQ8(_) => {
+            gemm::multiply_bf16(device, &product)
+        }
+    }
 }
 
 /// Panics unless `rows` rows of `width` elements, `stride` apart, fit in `length` elements.

@@ -1,9 +1,10 @@
-//! Matrix products C = or += A·B with bf16 operands and f32 accumulation: blocking, packing, and the split over workers.
+//! Matrix products C = or += A·B with operands in f32 or bf16 and f32 accumulation: blocking, packing, and the split
+//! over workers.
 //!
-//! The left operand is copied to bf16 blocks in the worker's scratch, row-major, [`LEFT_STRIDE`] elements between
-//! rows. The right operand is read in *panels* of 16 columns: for each pair of depths, 16 × 2 elements (the layout
-//! that both `vdpbf16ps` and AMX's tiles want). Packed weights are such panels already; anything else is brought into
-//! panels block by block. A [`Kernel`] then multiplies a few rows by a few panels.
+//! The left operand is copied to blocks in the worker's scratch, row-major, [`LEFT_STRIDE`] elements between rows.
+//! The right operand is read in *panels* of 16 columns: 16 elements for each depth in f32; 16 × 2 for each pair of
+//! depths in bf16 (the layout that both `vdpbf16ps` and AMX's tiles want). Packed weights are such panels already;
+//! anything else is brought into panels block by block. A [`Kernel`] then multiplies a few rows by a few panels.
 //!
 //! The depth is cut into chunks by its own length alone, and a kernel sums a chunk in one fixed order for every shape
 //! of tile, so an element of C depends neither on how many rows there are nor on the number of workers.
@@ -14,6 +15,7 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512_bf16;
+mod float;
 pub(crate) mod pack;
 #[cfg(target_arch = "x86_64")]
 mod pack_avx512;
@@ -32,14 +34,8 @@ use std::ops::Range;
 pub(crate) const PANEL: usize = 16;
 /// Depths are padded with zeros to a multiple of this: an AMX tile's.
 pub(crate) const DEPTH_GRAIN: usize = 32;
-/// Longest chunk of depth: two panels of it fill a first-level cache.
-const DEPTH: usize = 576;
 /// Elements between rows of the left scratch: an odd number of cache lines, so that rows fall into different sets.
-pub(crate) const LEFT_STRIDE: usize = DEPTH + 32;
-/// Rows of the left scratch: half a second-level cache. A multiple of every kernel's rows.
-const BLOCK_ROWS: usize = 192;
-/// Panels brought into scratch together.
-const BLOCK_PANELS: usize = 32;
+pub(crate) const LEFT_STRIDE: usize = SCRATCH_DEPTH + 32;
 /// The same when there are few rows: small, so that what was written is still near when it is read.
 const BLOCK_PANELS_FEW_ROWS: usize = 4;
 
@@ -56,8 +52,8 @@ pub(crate) struct Product<'a> {
     pub(crate) add: bool,
 }
 
-/// Runs a product with the device's instruction set.
-pub(crate) fn multiply(device: &Device, product: &Product) {
+/// Runs a product of operands rounded to bf16 with the device's instruction set.
+pub(crate) fn multiply_bf16(device: &Device, product: &Product) {
     match device.isa {
         #[cfg(target_arch = "x86_64")]
         Isa::Amx => run::<amx::Tiles<amx::Hardware>>(device, product),
@@ -71,15 +67,26 @@ pub(crate) fn multiply(device: &Device, product: &Product) {
     }
 }
 
+/// Runs a product of f32 operands with the device's instruction set.
+pub(crate) fn multiply_f32(device: &Device, product: &Product) {
+    match device.isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Amx | Isa::Avx512Bf16 | Isa::Avx512 => run::<float::Avx512>(device, product),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => run::<float::Avx2>(device, product),
+        _ => run::<float::Portable>(device, product),
+    }
+}
+
 /// A block of C to compute: rows and panels that a kernel takes at once.
-pub(crate) struct Tile<L> {
+pub(crate) struct Tile<L, R> {
     /// The rows of A: row r at `left + r · LEFT_STRIDE`, `depth` elements.
     pub(crate) left: *const L,
     /// The first panel of B; the following ones are `right_stride` elements apart.
-    pub(crate) right: *const u16,
+    pub(crate) right: *const R,
     pub(crate) right_stride: usize,
     /// Panels that will be read next, to be fetched towards the cache meanwhile; `right` itself when there are none.
-    pub(crate) next: *const u16,
+    pub(crate) next: *const R,
     /// A multiple of [`DEPTH_GRAIN`].
     pub(crate) depth: usize,
     /// The first element of C.
@@ -97,12 +104,20 @@ pub(crate) struct Tile<L> {
 /// # Safety
 /// The methods may only be called on a machine that has the instruction set, between `begin` and `end`.
 pub(crate) unsafe trait Kernel {
-    /// Elements of the left scratch: bf16 bits, or f32 rounded to bf16's precision.
+    /// Elements of the left scratch: bf16 bits, or f32.
     type Left: Number;
-    /// Rows of the largest tile; divides `BLOCK_ROWS`.
+    /// Elements of panels: bf16 bits, or f32.
+    type Right: Number;
+    /// Rows of the largest tile.
     const ROWS: usize;
     /// Rows that a tile reads, though it may use fewer, come in multiples of this.
     const ROW_GRAIN: usize;
+    /// Longest chunk of depth: two panels of it about fill a first-level cache. At most `SCRATCH_DEPTH`.
+    const DEPTH: usize = SCRATCH_DEPTH;
+    /// Rows packed together: a quarter of a second-level cache. A multiple of `ROWS`, at most `SCRATCH_ROWS`.
+    const BLOCK_ROWS: usize = SCRATCH_ROWS;
+    /// Panels brought into scratch together, about half a second-level cache; at most `SCRATCH_PANELS`.
+    const BLOCK_PANELS: usize = SCRATCH_PANELS;
 
     /// Panels of the largest tile with `rows` rows.
     fn panels(rows: usize) -> usize;
@@ -125,31 +140,35 @@ pub(crate) unsafe trait Kernel {
     ///
     /// # Safety
     /// See the trait. `depth` must lie in the operand; `to` must have room for the panels.
-    unsafe fn pack_right(right: &Right, panels: Range<usize>, depth: Range<usize>, to: *mut u16);
+    unsafe fn pack_right(right: &Right, panels: Range<usize>, depth: Range<usize>, to: *mut Self::Right);
     /// Computes a tile of at most `ROWS` rows and as many columns as `panels(rows)` panels have.
     ///
     /// # Safety
     /// See the trait. What the tile names must exist; rows of the left operand up to a multiple of `ROW_GRAIN`.
-    unsafe fn tile(tile: &Tile<Self::Left>);
+    unsafe fn tile(tile: &Tile<Self::Left, Self::Right>);
 }
 
+/// A worker's room for packed operands of up to four bytes an element.
 struct Scratch {
-    /// Enough for f32.
     left: Buffer<f32>,
-    right: Buffer<u16>,
+    right: Buffer<f32>,
 }
+
+const SCRATCH_DEPTH: usize = 576;
+const SCRATCH_ROWS: usize = 192;
+const SCRATCH_PANELS: usize = 32;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
-        left: Buffer::zeroed(BLOCK_ROWS * LEFT_STRIDE),
-        right: Buffer::zeroed(BLOCK_PANELS * PANEL * DEPTH),
+        left: Buffer::zeroed(SCRATCH_ROWS * LEFT_STRIDE),
+        right: Buffer::zeroed(SCRATCH_PANELS * PANEL * SCRATCH_DEPTH),
     });
 }
 
-/// Length of the chunks that a depth of `k` is cut into.
-fn depth_chunk(k: usize) -> usize {
+/// Length of the chunks, at most `most` long, that a depth of `k` is cut into.
+fn depth_chunk(k: usize, most: usize) -> usize {
     let grains = k.div_ceil(DEPTH_GRAIN);
-    let chunks = grains.div_ceil(DEPTH / DEPTH_GRAIN);
+    let chunks = grains.div_ceil(most / DEPTH_GRAIN);
     grains.div_ceil(chunks.max(1)).max(1) * DEPTH_GRAIN
 }
 
@@ -206,25 +225,25 @@ unsafe fn part<K: Kernel>(product: &Product, scratch: &mut Scratch, rows: Range<
     let k = product.k;
     let block_panels = match rows.len() < K::ROWS {
         true if !product.right.is_panels() => BLOCK_PANELS_FEW_ROWS,
-        _ => BLOCK_PANELS,
+        _ => K::BLOCK_PANELS,
     };
     let left: *mut K::Left = scratch.left.as_mut_ptr().cast();
     // A depth of 0 still has one chunk, of zeros, which clears C or leaves it.
-    let chunk = depth_chunk(k);
+    let chunk = depth_chunk(k, K::DEPTH);
     for block in blocks(panels, block_panels) {
         for depth in blocks(0..k.max(1), chunk) {
             let depth = depth.start..depth.end.min(k);
             let padded = depth.len().next_multiple_of(DEPTH_GRAIN);
             let (right, right_stride) = match product.right.panel_address(block.start, depth.start) {
-                Some((address, stride)) => (address, stride),
+                Some((address, stride)) => (address.cast(), stride),
                 None => {
-                    let to = scratch.right.as_mut_ptr();
+                    let to: *mut K::Right = scratch.right.as_mut_ptr().cast();
                     // SAFETY: `depth` lies in the operand; the scratch has room for a block.
                     unsafe { K::pack_right(&product.right, block.clone(), depth.clone(), to) };
                     (to.cast_const(), padded * PANEL)
                 }
             };
-            for block_rows in blocks(rows.clone(), block_length(rows.len(), K::ROWS)) {
+            for block_rows in blocks(rows.clone(), block_length(rows.len(), K::BLOCK_ROWS, K::ROWS)) {
                 // SAFETY: rows and depth lie in the operand; the scratch has room for a block.
                 unsafe { K::pack_left(&product.left, block_rows.clone(), depth.clone(), left) };
                 let first = block.start * PANEL;
@@ -247,9 +266,9 @@ unsafe fn part<K: Kernel>(product: &Product, scratch: &mut Scratch, rows: Range<
     }
 }
 
-/// Rows to pack together: about equal blocks of at most [`BLOCK_ROWS`].
-fn block_length(rows: usize, grain: usize) -> usize {
-    rows.div_ceil(rows.div_ceil(BLOCK_ROWS)).next_multiple_of(grain)
+/// Rows to pack together: about equal blocks of at most `most`.
+fn block_length(rows: usize, most: usize, grain: usize) -> usize {
+    rows.div_ceil(rows.div_ceil(most)).next_multiple_of(grain)
 }
 
 /// Cuts a range into pieces of `length`.
@@ -262,7 +281,7 @@ fn blocks(range: Range<usize>, length: usize) -> impl Iterator<Item = Range<usiz
 ///
 /// # Safety
 /// As for [`Kernel::tile`], but for any number of rows and columns.
-unsafe fn tiles<K: Kernel>(block: &Tile<K::Left>) {
+unsafe fn tiles<K: Kernel>(block: &Tile<K::Left, K::Right>) {
     let row_tiles = block.rows.div_ceil(K::ROWS);
     // Tiles of about equal height, in whole grains: a tile of one row costs nearly as much as one of six.
     let height = block.rows.div_ceil(row_tiles).next_multiple_of(K::ROW_GRAIN);

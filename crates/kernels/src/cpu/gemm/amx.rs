@@ -40,6 +40,7 @@ pub(super) struct Tiles<U>(PhantomData<U>);
 // SAFETY: the packing and the tiles are those of `Isa::Amx`, or the unit needs neither.
 unsafe impl<U: Unit> super::Kernel for Tiles<U> {
     type Left = u16;
+    type Right = u16;
     const ROWS: usize = 2 * TILE_ROWS;
     const ROW_GRAIN: usize = TILE_ROWS;
 
@@ -67,14 +68,14 @@ unsafe impl<U: Unit> super::Kernel for Tiles<U> {
     #[cfg(not(target_arch = "x86_64"))]
     unsafe fn pack_left(left: &Left, rows: Range<usize>, depth: Range<usize>, to: *mut u16) {
         // SAFETY: the same contract.
-        unsafe { super::pack::left(left, rows, depth, to) }
+        unsafe { super::pack::left::<super::pack::ToBf16>(left, rows, depth, to) }
     }
     #[cfg(not(target_arch = "x86_64"))]
     unsafe fn pack_right(right: &Right, panels: Range<usize>, depth: Range<usize>, to: *mut u16) {
         // SAFETY: the same contract.
         unsafe { super::pack::right(right, panels, depth, to) }
     }
-    unsafe fn tile(tile: &Tile<u16>) {
+    unsafe fn tile(tile: &Tile<u16, u16>) {
         // SAFETY: the same contract.
         unsafe {
             match (tile.rows > TILE_ROWS, tile.columns > PANEL) {
@@ -91,7 +92,7 @@ unsafe impl<U: Unit> super::Kernel for Tiles<U> {
 ///
 /// # Safety
 /// As for [`super::Kernel::tile`], with more than 16·(R − 1) rows and 16·(P − 1) columns.
-unsafe fn multiply<U: Unit, const R: usize, const P: usize>(tile: &Tile<u16>) {
+unsafe fn multiply<U: Unit, const R: usize, const P: usize>(tile: &Tile<u16, u16>) {
     // SAFETY: a corner has the rows and columns that are left over for it; the operands have `depth` elements,
     // a multiple of a tile's 32, for each row (padded to whole tiles) and column.
     unsafe {
@@ -144,7 +145,7 @@ fn for_corners<const R: usize, const P: usize>(each: impl Fn(usize)) {
 struct Corner([[f32; PANEL]; TILE_ROWS]);
 
 /// Where corner (r, p) of C begins, and how many rows and columns it has.
-fn corner(tile: &Tile<u16>, r: usize, p: usize) -> (*mut f32, usize, usize) {
+fn corner(tile: &Tile<u16, u16>, r: usize, p: usize) -> (*mut f32, usize, usize) {
     let c = tile.c.wrapping_add(r * TILE_ROWS * tile.c_stride + p * PANEL);
     ((c), (tile.rows - r * TILE_ROWS).min(TILE_ROWS), (tile.columns - p * PANEL).min(PANEL))
 }
@@ -153,7 +154,7 @@ fn corner(tile: &Tile<u16>, r: usize, p: usize) -> (*mut f32, usize, usize) {
 ///
 /// # Safety
 /// As for [`multiply`].
-unsafe fn begin_corner<U: Unit, const TILE: usize>(tile: &Tile<u16>, r: usize, p: usize) {
+unsafe fn begin_corner<U: Unit, const TILE: usize>(tile: &Tile<u16, u16>, r: usize, p: usize) {
     let (c, rows, columns) = corner(tile, r, p);
     // SAFETY: only rows and columns that exist are read.
     unsafe {
@@ -175,7 +176,7 @@ unsafe fn begin_corner<U: Unit, const TILE: usize>(tile: &Tile<u16>, r: usize, p
 ///
 /// # Safety
 /// As for [`multiply`].
-unsafe fn end_corner<U: Unit, const TILE: usize>(tile: &Tile<u16>, r: usize, p: usize) {
+unsafe fn end_corner<U: Unit, const TILE: usize>(tile: &Tile<u16, u16>, r: usize, p: usize) {
     let (c, rows, columns) = corner(tile, r, p);
     // SAFETY: only rows and columns that exist are written.
     unsafe {

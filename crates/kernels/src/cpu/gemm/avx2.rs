@@ -1,5 +1,5 @@
 //! AVX2 and FMA: operands are widened to f32, 6 rows × 1 panel in registers.
-use super::pack::{self, Left, Right};
+use super::pack::{self, Left, Right, ThroughBf16};
 use super::{LEFT_STRIDE, PANEL, Tile};
 use std::arch::x86_64::*;
 use std::ops::Range;
@@ -9,6 +9,7 @@ pub(super) struct Kernel;
 // SAFETY: every method's instructions are those of `Isa::Avx2`.
 unsafe impl super::Kernel for Kernel {
     type Left = f32;
+    type Right = u16;
     const ROWS: usize = 6;
     const ROW_GRAIN: usize = 1;
 
@@ -23,7 +24,7 @@ unsafe impl super::Kernel for Kernel {
         // SAFETY: the same contract.
         unsafe { pack_right(right, panels, depth, to) }
     }
-    unsafe fn tile(tile: &Tile<f32>) {
+    unsafe fn tile(tile: &Tile<f32, u16>) {
         // SAFETY: the same contract.
         unsafe {
             match tile.rows {
@@ -43,7 +44,7 @@ unsafe impl super::Kernel for Kernel {
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn pack_left(left: &Left, rows: Range<usize>, depth: Range<usize>, to: *mut f32) {
     // SAFETY: the same contract.
-    unsafe { pack::left(left, rows, depth, to) }
+    unsafe { pack::left::<ThroughBf16>(left, rows, depth, to) }
 }
 
 /// # Safety
@@ -57,7 +58,7 @@ unsafe fn pack_right(right: &Right, panels: Range<usize>, depth: Range<usize>, t
 /// # Safety
 /// `R` rows and a panel exist.
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn multiply<const R: usize>(tile: &Tile<f32>) {
+unsafe fn multiply<const R: usize>(tile: &Tile<f32, u16>) {
     let mut sums = [[_mm256_setzero_ps(); 2]; R];
     let (mut left, mut right, mut next) = (tile.left, tile.right, tile.next);
     let upper_half = _mm256_set1_epi32(0xffff_0000u32 as i32);
@@ -85,15 +86,62 @@ unsafe fn multiply<const R: usize>(tile: &Tile<f32>) {
             next = next.wrapping_add(2 * PANEL);
         }
     }
-    for (r, sums) in sums.iter().enumerate() {
-        // SAFETY: C has these rows and columns.
+    // SAFETY: C has these rows and columns.
+    unsafe { store(sums, tile.c, tile.c_stride, tile.columns, tile.add) }
+}
+
+/// The same for an f32 panel.
+///
+/// # Safety
+/// `R` rows and a panel exist.
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) unsafe fn multiply_f32<const R: usize, const P: usize>(tile: &Tile<f32, f32>) {
+    const { assert!(P == 1, "16 registers hold one panel") };
+    let mut sums = [[_mm256_setzero_ps(); 2]; R];
+    let (mut left, mut right) = (tile.left, tile.right);
+    for _ in 0..tile.depth / 2 {
+        // SAFETY: rows and the panel have `depth` elements a column.
         unsafe {
-            let mut values = [0.0f32; PANEL];
-            _mm256_storeu_ps(values.as_mut_ptr(), sums[0]);
-            _mm256_storeu_ps(values.as_mut_ptr().add(PANEL / 2), sums[1]);
-            let c = std::slice::from_raw_parts_mut(tile.c.add(r * tile.c_stride), tile.columns.min(PANEL));
-            for (c, sum) in c.iter_mut().zip(values) {
-                *c = if tile.add { *c + sum } else { sum };
+            for step in 0..2 {
+                let columns = [_mm256_loadu_ps(right), _mm256_loadu_ps(right.add(PANEL / 2))];
+                for r in 0..R {
+                    let x = _mm256_broadcast_ss(&*left.add(r * LEFT_STRIDE + step));
+                    for half in 0..2 {
+                        sums[r][half] = _mm256_fmadd_ps(x, columns[half], sums[r][half]);
+                    }
+                }
+                right = right.add(PANEL);
+            }
+            left = left.add(2);
+        }
+    }
+    // SAFETY: C has these rows and columns.
+    unsafe { store(sums, tile.c, tile.c_stride, tile.columns, tile.add) }
+}
+
+/// Writes or adds sums of `R` rows × 1 panel to C, of which `columns` columns exist.
+///
+/// # Safety
+/// C has `R` rows of `columns` columns.
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+unsafe fn store<const R: usize>(sums: [[__m256; 2]; R], c: *mut f32, c_stride: usize, columns: usize, add: bool) {
+    for (r, sums) in sums.iter().enumerate() {
+        for (half, &sum) in sums.iter().enumerate() {
+            let start = half * PANEL / 2;
+            // SAFETY: within the row, or within a copy of what is left of it.
+            unsafe {
+                let c = c.add(r * c_stride + start);
+                if columns >= start + PANEL / 2 {
+                    let sum = if add { _mm256_add_ps(_mm256_loadu_ps(c), sum) } else { sum };
+                    _mm256_storeu_ps(c, sum);
+                } else {
+                    let mut values = [0.0f32; PANEL / 2];
+                    _mm256_storeu_ps(values.as_mut_ptr(), sum);
+                    for (i, value) in values.into_iter().take(columns.saturating_sub(start)).enumerate() {
+                        *c.add(i) = if add { *c.add(i) + value } else { value };
+                    }
+                }
             }
         }
     }

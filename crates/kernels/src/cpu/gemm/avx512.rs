@@ -1,5 +1,5 @@
 //! AVX-512 without bf16 instructions: operands are widened to f32 and multiplied by FMA, 12 rows × 2 panels.
-use super::pack::{self, Left, Right};
+use super::pack::{self, Left, Right, ThroughBf16};
 use super::{LEFT_STRIDE, PANEL, Tile, pack_avx512};
 use std::arch::x86_64::*;
 use std::ops::Range;
@@ -9,6 +9,7 @@ pub(super) struct Kernel;
 // SAFETY: every method's instructions are those of `Isa::Avx512`.
 unsafe impl super::Kernel for Kernel {
     type Left = f32;
+    type Right = u16;
     const ROWS: usize = 12;
     const ROW_GRAIN: usize = 1;
 
@@ -23,7 +24,7 @@ unsafe impl super::Kernel for Kernel {
         // SAFETY: the same contract.
         unsafe { pack_avx512::right(right, panels, depth, to) }
     }
-    unsafe fn tile(tile: &Tile<f32>) {
+    unsafe fn tile(tile: &Tile<f32, u16>) {
         macro_rules! with_rows {
             ($panels:literal, [$($rows:literal),*]) => {
                 match tile.rows {
@@ -45,13 +46,13 @@ unsafe impl super::Kernel for Kernel {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
 unsafe fn pack_left(left: &Left, rows: Range<usize>, depth: Range<usize>, to: *mut f32) {
     // SAFETY: the same contract.
-    unsafe { pack::left(left, rows, depth, to) }
+    unsafe { pack::left::<ThroughBf16>(left, rows, depth, to) }
 }
 
 /// # Safety
 /// `R` rows and `P` panels exist.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-unsafe fn multiply<const R: usize, const P: usize>(tile: &Tile<f32>) {
+unsafe fn multiply<const R: usize, const P: usize>(tile: &Tile<f32, u16>) {
     let mut sums = [[_mm512_setzero_ps(); P]; R];
     let (mut left, mut right, mut next) = (tile.left, tile.right, tile.next);
     let upper_half = _mm512_set1_epi32(0xffff_0000u32 as i32);
@@ -79,6 +80,35 @@ unsafe fn multiply<const R: usize, const P: usize>(tile: &Tile<f32>) {
             next = next.wrapping_add(2 * PANEL);
         }
     }
-    // SAFETY: C has these rows and columns.
-    unsafe { pack_avx512::store(&sums, tile.c, tile.c_stride, tile.columns, tile.add) }
+    pack_avx512::store!(sums, tile, R, P);
+}
+
+/// The same for f32 panels.
+///
+/// # Safety
+/// `R` rows and `P` panels exist.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+pub(super) unsafe fn multiply_f32<const R: usize, const P: usize>(tile: &Tile<f32, f32>) {
+    let mut sums = [[_mm512_setzero_ps(); P]; R];
+    let (mut left, mut right) = (tile.left, tile.right);
+    for _ in 0..tile.depth / 2 {
+        // SAFETY: rows and panels have `depth` elements a column.
+        unsafe {
+            for step in 0..2 {
+                let mut columns = [_mm512_setzero_ps(); P];
+                for p in 0..P {
+                    columns[p] = _mm512_loadu_ps(right.add(p * tile.right_stride));
+                }
+                for r in 0..R {
+                    let x = _mm512_set1_ps(*left.add(r * LEFT_STRIDE + step));
+                    for p in 0..P {
+                        sums[r][p] = _mm512_fmadd_ps(x, columns[p], sums[r][p]);
+                    }
+                }
+                right = right.add(PANEL);
+            }
+            left = left.add(2);
+        }
+    }
+    pack_avx512::store!(sums, tile, R, P);
 }

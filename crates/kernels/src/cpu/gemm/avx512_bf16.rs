@@ -11,6 +11,7 @@ pub(super) struct Kernel;
 // SAFETY: every method's instructions are those of `Isa::Avx512Bf16`.
 unsafe impl super::Kernel for Kernel {
     type Left = u16;
+    type Right = u16;
     const ROWS: usize = 12;
     const ROW_GRAIN: usize = 1;
 
@@ -25,7 +26,7 @@ unsafe impl super::Kernel for Kernel {
         // SAFETY: the same contract.
         unsafe { pack_avx512::right_bf16(right, panels, depth, to) }
     }
-    unsafe fn tile(tile: &Tile<u16>) {
+    unsafe fn tile(tile: &Tile<u16, u16>) {
         macro_rules! with_rows {
             ($panels:literal, [$($rows:literal),*]) => {
                 match tile.rows {
@@ -47,7 +48,7 @@ unsafe impl super::Kernel for Kernel {
 /// # Safety
 /// `R` rows and `P` panels exist.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")]
-unsafe fn multiply<const R: usize, const P: usize>(tile: &Tile<u16>) {
+unsafe fn multiply<const R: usize, const P: usize>(tile: &Tile<u16, u16>) {
     let mut sums = [[_mm512_setzero_ps(); P]; R];
     let (mut left, mut right, mut next) = (tile.left, tile.right, tile.next);
     for _ in 0..tile.depth / 4 {
@@ -71,8 +72,7 @@ unsafe fn multiply<const R: usize, const P: usize>(tile: &Tile<u16>) {
             }
         }
     }
-    // SAFETY: C has these rows and columns.
-    unsafe { pack_avx512::store(&sums, tile.c, tile.c_stride, tile.columns, tile.add) }
+    pack_avx512::store!(sums, tile, R, P);
 }
 
 /// The same bits under the type that dot products take.

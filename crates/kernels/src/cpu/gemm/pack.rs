@@ -28,6 +28,8 @@ pub(crate) enum Right<'a> {
     BackwardQ8(&'a PackedQ8),
     /// f32 in memory, row r at `data[r * stride ..]`.
     Rows { data: &'a [f32], stride: usize, columns: usize },
+    /// f32 in memory, column j at `data[j * stride ..]`; for products in f32.
+    Columns { data: &'a [f32], stride: usize, columns: usize },
 }
 
 /// Panics unless `rows` rows of `width` elements lie in `data`.
@@ -57,6 +59,10 @@ impl<'a> Right<'a> {
             Right::Rows { data, stride, columns } => {
                 assert!(n <= columns);
                 check(data, k, n, stride);
+            }
+            Right::Columns { data, stride, columns } => {
+                assert!(n <= columns);
+                check(data, n, k, stride);
             }
         }
     }
@@ -93,18 +99,29 @@ pub(crate) fn from_bf16(x: u16) -> f32 {
     f32::from_bits((x as u32) << 16)
 }
 
-/// An element of the left scratch.
-pub(super) trait Rounded: Copy {
-    /// Rounds to bf16.
-    fn round(x: f32) -> Self;
+/// How an element of the left operand goes to scratch.
+pub(super) trait Rounding {
+    /// Elements of the scratch.
+    type To: Copy;
+    /// Converts one.
+    fn round(x: f32) -> Self::To;
 }
-impl Rounded for u16 {
+
+/// To bf16 bits.
+#[cfg_attr(target_arch = "x86_64", allow(dead_code))]
+pub(super) struct ToBf16;
+impl Rounding for ToBf16 {
+    type To = u16;
     #[inline(always)]
     fn round(x: f32) -> u16 {
         to_bf16(x)
     }
 }
-impl Rounded for f32 {
+
+/// To an f32 that bf16 can hold.
+pub(super) struct ThroughBf16;
+impl Rounding for ThroughBf16 {
+    type To = f32;
     #[inline(always)]
     fn round(x: f32) -> f32 {
         from_bf16(to_bf16(x))
@@ -116,7 +133,7 @@ impl Rounded for f32 {
 /// # Safety
 /// Rows and depth lie in the operand; `to` has `LEFT_STRIDE` elements for each row.
 #[inline(always)]
-pub(super) unsafe fn left<L: Rounded>(left: &Left, rows: Range<usize>, depth: Range<usize>, to: *mut L) {
+pub(super) unsafe fn left<L: Rounding>(left: &Left, rows: Range<usize>, depth: Range<usize>, to: *mut L::To) {
     let padded = depth.len().next_multiple_of(DEPTH_GRAIN);
     let row_of = |r: usize| {
         // SAFETY: by this function's contract.
@@ -175,6 +192,7 @@ pub(super) unsafe fn right(right: &Right, panels: Range<usize>, depth: Range<usi
                 weight.expand(p, panel / 2, pairs..pairs + PANEL / 2, half);
             }),
             Right::Rows { data, stride, columns } => rows_panel(data, stride, columns, panel, &depth, to),
+            Right::Columns { .. } => unreachable!("f32 weights are not multiplied in bf16"),
         }
     }
 }

@@ -1,42 +1,41 @@
-//! AVX-512 versions of `pack`, and the store that both AVX-512 kernels end with.
+//! AVX-512 versions of `pack`, and the store that the AVX-512 kernels end with.
 use super::pack::{self, Left, PANEL_GRAIN, Right};
 use super::{DEPTH_GRAIN, LEFT_STRIDE, PANEL};
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-/// Writes or adds sums of `R` rows × `P` panels to C, of which `columns` columns exist.
+/// Writes or adds a tile's sums, `[[__m512; P]; R]`, to C.
 ///
-/// # Safety
-/// C has `R` rows of `columns` columns; `P` panels hold at least as many and the last is not empty.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-#[inline]
-pub(super) unsafe fn store<const R: usize, const P: usize>(
-    sums: &[[__m512; P]; R],
-    c: *mut f32,
-    c_stride: usize,
-    columns: usize,
-    add: bool,
-) {
-    let last = lanes(columns - (P - 1) * PANEL);
-    for (r, sums) in sums.iter().enumerate() {
-        for (p, &sum) in sums.iter().enumerate() {
-            // SAFETY: the first P − 1 panels are whole; the mask leaves out what the last lacks.
-            unsafe {
-                let c = c.add(r * c_stride + p * PANEL);
-                if p < P - 1 || last == !0 {
-                    let sum = if add { _mm512_add_ps(_mm512_loadu_ps(c), sum) } else { sum };
-                    _mm512_storeu_ps(c, sum);
-                } else {
-                    let sum = if add { _mm512_add_ps(_mm512_maskz_loadu_ps(last, c), sum) } else { sum };
-                    _mm512_mask_storeu_ps(c, last, sum);
+/// A macro because a function might not be inlined, and then the sums would live in memory while they are summed.
+macro_rules! store {
+    ($sums:ident, $tile:ident, $rows:ident, $panels:ident) => {
+        let last = pack_avx512::lanes($tile.columns - ($panels - 1) * PANEL);
+        for r in 0..$rows {
+            for p in 0..$panels {
+                let mut sum = $sums[r][p];
+                // SAFETY: C has these rows; the first panels are whole; the mask leaves out what the last lacks.
+                unsafe {
+                    let c = $tile.c.add(r * $tile.c_stride + p * PANEL);
+                    if p < $panels - 1 || last == !0 {
+                        if $tile.add {
+                            sum = _mm512_add_ps(_mm512_loadu_ps(c), sum);
+                        }
+                        _mm512_storeu_ps(c, sum);
+                    } else {
+                        if $tile.add {
+                            sum = _mm512_add_ps(_mm512_maskz_loadu_ps(last, c), sum);
+                        }
+                        _mm512_mask_storeu_ps(c, last, sum);
+                    }
                 }
             }
         }
-    }
+    };
 }
+pub(super) use store;
 
 /// A mask of the first `count` of 16 lanes.
-fn lanes(count: usize) -> __mmask16 {
+pub(super) fn lanes(count: usize) -> __mmask16 {
     ((1u32 << count.min(PANEL)) - 1) as __mmask16
 }
 
