@@ -70,7 +70,7 @@ fn outcome(metrics: &[Map<String, Value>], evaluations: &[Map<String, Value>]) -
         tiles.push((
             "held-out loss, nats a token".to_owned(),
             format!("{first:.4} → {last:.4}"),
-            format!("{n} targets"),
+            format!("{} targets", grouped(n)),
         ));
     }
     if let (Some(first), Some(last)) = (number(metrics.first(), "loss"), number(metrics.last(), "loss")) {
@@ -79,8 +79,8 @@ fn outcome(metrics: &[Map<String, Value>], evaluations: &[Map<String, Value>]) -
     if let Some(step) = number(metrics.last(), "step") {
         let tokens = number(metrics.last(), "tokens").unwrap_or(0.0);
         let seconds = number(metrics.last(), "seconds").unwrap_or(0.0).max(1e-9);
-        let rate = format!("{:.0} tokens/s over all steps", tokens / seconds);
-        tiles.push(("steps".to_owned(), format!("{step}"), format!("{tokens} tokens, {rate}")));
+        let note = format!("{} tokens, {:.0} a second over all steps", grouped(tokens), tokens / seconds);
+        tiles.push(("steps".to_owned(), grouped(step), note));
     }
     if tiles.is_empty() {
         return "<p>No step was done yet. <code>--resume</code> continues this run.</p>\n".into();
@@ -180,6 +180,16 @@ fn data_table(data: &Value) -> String {
     format!("<div class=\"scroll\"><table><tr><td></td>{head}</tr>{rows}</table></div>\n")
 }
 
+/// A count with a space between thousands.
+fn grouped(count: f64) -> String {
+    let digits = format!("{count:.0}");
+    let separated = |(idx, digit): (usize, char)| {
+        let left = digits.len() - idx;
+        (idx > 0 && left.is_multiple_of(3)).then_some('\u{2009}').into_iter().chain([digit])
+    };
+    digits.chars().enumerate().flat_map(separated).collect()
+}
+
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
@@ -223,12 +233,18 @@ mod tests {
         let data = json!({"train": {"rows": 3, "sources": {"model": 3}}, "held_out": {"rows": 1}});
         let html = page("run", &lineage(), &data, &lines(&metrics), &lines(&evaluations), "lr = 1 # <x>");
         for part in
-            ["3.5000 → 0.2500", "3.0000 → 0.1000", "a&lt;b", "dequantised Q4_1", "model 3", "&lt;x&gt;", "10 tokens/s"]
+            ["3.5000 → 0.2500", "3.0000 → 0.1000", "a&lt;b", "dequantised Q4_1", "model 3", "&lt;x&gt;", "10 a second"]
         {
             assert!(html.contains(part), "{part:?} is missing");
         }
         assert!(!html.contains("<script"), "unescaped");
         assert_eq!(html.matches("<svg").count(), 4);
+    }
+
+    #[test]
+    fn thousands_stand_apart() {
+        assert_eq!(grouped(999.0), "999");
+        assert_eq!(grouped(1_234_567.0), "1\u{2009}234\u{2009}567");
     }
 
     #[test]

@@ -116,10 +116,6 @@ pub fn documents(section: &DataSection, seed: Seed, renderer: &Renderer) -> Resu
             let Record::Text(text) = &row.record else {
                 continue;
             };
-            if text.trim().is_empty() {
-                report.without_targets += 1;
-                continue;
-            }
             match renderer.text(text, true) {
                 Ok(rendered) => token_ids.push(delimited(rendered.token_ids, renderer)),
                 Err(_) if section.skip_bad => report.bad += 1,

@@ -1,5 +1,5 @@
 //! The numbers that PyTorch computes on the same rows (tests/conformance/README.md).
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::result_large_err)]
 mod common;
 use common::{Bench, Call};
 

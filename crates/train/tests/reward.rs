@@ -1,5 +1,5 @@
 //! Reward modelling: the reference numbers, calibration, and what is refused.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::result_large_err)]
 mod common;
 use common::{Bench, Call, Ran, conformance};
 use kernels::Device;

@@ -1,5 +1,5 @@
 //! What the tests of the stages share: a model folder, rows, a run.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, clippy::unwrap_used, clippy::result_large_err)]
 use kernels::Device;
 use render::Renderer;
 use run::{Layers, PretrainConfig, RmConfig, RunFolder, SftConfig, StageConfig};
