@@ -108,16 +108,15 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// Continues a run; what dead processes left half-written is removed.
+    /// Continues a run; what a killed process left half-written is removed. Whoever holds the lock is the only writer,
+    /// so everything half-written is left over, whatever process its name tells of.
     pub fn open(path: &Path) -> Result<RunFolder, RunError> {
         if !path.join(CONFIG).is_file() {
             return Err(RunError::NoRun { path: path.to_path_buf() });
         }
         let folder = RunFolder { path: path.to_path_buf(), _lock: lock(path)? };
-        atomic::remove_leftovers(path)?;
-        if folder.checkpoints_path().is_dir() {
-            atomic::remove_leftovers(&folder.checkpoints_path())?;
-        }
+        remove_temporaries(path)?;
+        remove_temporaries(&folder.checkpoints_path())?;
         Ok(folder)
     }
 
@@ -253,6 +252,21 @@ fn publish<E: From<RunError>>(path: &Path, write: impl FnOnce(&Path) -> Result<(
     let pending = PendingFolder::new(path).map_err(RunError::from)?;
     write(pending.path())?;
     pending.publish().map_err(RunError::from)?;
+    Ok(())
+}
+
+fn remove_temporaries(folder: &Path) -> Result<(), RunError> {
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder).map_err(FileError::at(folder, "list"))? {
+        let path = entry.map_err(FileError::at(folder, "list"))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.contains(atomic::TEMPORARY_MARK) {
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(FileError::at(&path, "remove"))?;
+        }
+    }
     Ok(())
 }
 

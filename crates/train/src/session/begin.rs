@@ -129,7 +129,7 @@ impl<'a> Session<'a> {
         let lora = model_section.lora.is_some();
         memory::check_size(&parent.path, parent.parameters, lora, available)?;
         let lineage = lineage(options, parent, data, &source, precision)?;
-        let folder = open_folder(options, &lineage)?;
+        let folder = open_folder(options, &lineage, sink)?;
         folder.write_json("data.json", data.report())?;
         let checkpoint = newest_checkpoint(&folder, options.resume, sink)?;
 
@@ -273,7 +273,11 @@ fn lineage<C: Supervised>(
 }
 
 /// A new run, or an old one after everything that must not have changed was compared.
-fn open_folder<C: Supervised>(options: &Options<'_, C>, lineage: &Lineage) -> Result<RunFolder, TrainError> {
+fn open_folder<C: Supervised>(
+    options: &Options<'_, C>,
+    lineage: &Lineage,
+    sink: &mut dyn Sink,
+) -> Result<RunFolder, TrainError> {
     let config = options.config.to_toml();
     if !options.resume {
         return Ok(RunFolder::create(&options.out, &config, lineage)?);
@@ -283,6 +287,12 @@ fn open_folder<C: Supervised>(options: &Options<'_, C>, lineage: &Lineage) -> Re
     let started = Layers::new().saved::<C>(&path, &text)?.resolve::<C>()?;
     options.config.check_resumes(&started)?;
     folder.check_lineage(lineage)?;
+    let (now, before) = (&lineage.device, folder.lineage()?.device);
+    if *now != before {
+        let (isa, threads) = (&before.isa, before.threads);
+        let started = format!("the run was started on {isa} with {threads} threads");
+        sink.event(&Event::Notice(format!("{started}: going on here, the last bits of its numbers may differ")));
+    }
     if text != config {
         folder.write_config(&config)?;
     }
