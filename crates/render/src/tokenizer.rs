@@ -67,12 +67,17 @@ impl Tokenizer {
     fn from_named_json(file: &str, json: &[u8]) -> Result<Self, RenderError> {
         let wrong = |reason: String| RenderError::Tokenizer { file: file.to_string(), reason };
         let text = std::str::from_utf8(json).map_err(|error| wrong(format!("not UTF-8: {error}")))?.to_string();
-        let mut library: tokenizers::Tokenizer =
-            text.parse().map_err(|error: tokenizers::Error| wrong(error.to_string()))?;
-        // Cutting and padding are decisions of the caller, and counted there.
-        library.with_truncation(None).map_err(|error| wrong(error.to_string()))?.with_padding(None);
-        let (raw, normalized) = added_tokens(&library).map_err(|error| wrong(error.to_string()))?;
-        let prefix = post_processor_prefix(&library).map_err(|error| wrong(error.to_string()))?;
+        // The library's own parser panics on some files that are not even JSON.
+        serde_json::from_str::<serde::de::IgnoredAny>(&text).map_err(|error| wrong(error.to_string()))?;
+        let (library, raw, normalized, prefix) = guarded(|| {
+            let mut library: tokenizers::Tokenizer = text.parse()?;
+            // Cutting and padding are decisions of the caller, and counted there.
+            library.with_truncation(None)?.with_padding(None);
+            let (raw, normalized) = added_tokens(&library)?;
+            let prefix = post_processor_prefix(&library)?;
+            Ok((library, raw, normalized, prefix))
+        })
+        .map_err(wrong)?;
         let vocab_size = library.get_vocab(true).values().max().map_or(0, |&highest| highest as usize + 1);
         let unknown = unknown_id(&library, &text);
         Ok(Tokenizer { library, json: text, raw, normalized, prefix, unknown, vocab_size })
@@ -114,9 +119,8 @@ impl Tokenizer {
     }
 
     fn encode_permitting(&self, text: &str, permission: Permission) -> Result<Encoding, RenderError> {
-        let encoding = self
-            .run(text, permission)
-            .map_err(|error| RenderError::Encode { text: shortened(text), reason: error.to_string() })?;
+        let encoding = guarded(|| self.run(text, permission))
+            .map_err(|reason| RenderError::Encode { text: shortened(text), reason })?;
         Ok(Encoding {
             token_ids: encoding.get_ids().to_vec(),
             starts: encoding.get_offsets().iter().map(|&(start, _)| start).collect(),
@@ -189,10 +193,8 @@ impl Tokenizer {
     }
 
     pub(crate) fn decode_choosing(&self, token_ids: &[u32], skip_specials: bool) -> Result<String, RenderError> {
-        self.library.decode(token_ids, skip_specials).map_err(|error| RenderError::Decode {
-            token_ids: token_ids.iter().take(16).copied().collect(),
-            reason: error.to_string(),
-        })
+        guarded(|| self.library.decode(token_ids, skip_specials))
+            .map_err(|reason| RenderError::Decode { token_ids: token_ids.iter().take(16).copied().collect(), reason })
     }
 
     /// The text that `token_ids` add to what stands before them, special tokens left out.
@@ -277,6 +279,15 @@ impl std::fmt::Debug for Tokenizer {
             .field("vocab_size", &self.vocab_size)
             .field("prefix", &self.prefix)
             .finish_non_exhaustive()
+    }
+}
+
+/// Runs library code that may panic on a hostile tokenizer file: merges that lead nowhere, a
+/// vocabulary with holes. Nothing it leaves half done is used afterwards.
+fn guarded<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(_) => Err("the tokenizer library gave up on it".to_string()),
     }
 }
 

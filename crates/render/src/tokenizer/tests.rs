@@ -157,7 +157,8 @@ fn a_broken_tokenizer_is_named() {
     for (json, reason) in [
         (&b"\xff"[..], "UTF-8"),
         (b"{}", ""),
-        (b"[1, 2", "invalid type"),
+        (b"[1, 2", "EOF while parsing"),
+        (b"[1, 2]", "invalid type"),
         (br#"{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": [["a", "b"]]}}"#, ""),
     ] {
         let error = Tokenizer::from_json(json).unwrap_err().to_string();
@@ -189,4 +190,53 @@ fn the_highest_id_decides_the_size() {
     assert_eq!(tiny.token_id("<eos>"), Some(62));
     assert_eq!(tiny.token(62).as_deref(), Some("<eos>"));
     assert_eq!(tiny.encode("t1 t2 t3 t4", Specials::Plain).unwrap().token_ids, [1, 2, 3, 4]);
+}
+
+/// Bounded: hostile files are errors, or tokenizers that work; no panic gets out.
+#[test]
+fn mutated_tokenizer_files_are_errors_or_work() {
+    let mut noise = 0x9E37_79B9_7F4A_7C15_u64;
+    // xorshift64 (Marsaglia 2003).
+    let mut below = move |n: usize| {
+        noise ^= noise << 13;
+        noise ^= noise >> 7;
+        noise ^= noise << 17;
+        (noise % n.max(1) as u64) as usize
+    };
+    let mut opened = 0;
+    for name in ["byte_level", "sentence_piece", "metaspace"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{name}.json"));
+        let original = std::fs::read(path).unwrap();
+        // Half of the changes in the head, where the structure is; the rest is mostly vocabulary.
+        let head = original.len().min(1_500);
+        for _ in 0..700 {
+            let mut json = original.clone();
+            for _ in 0..1 + below(3) {
+                let place = if below(2) == 0 { head } else { json.len() };
+                let at = below(place.min(json.len()));
+                match below(5) {
+                    0 => json[at] = b"0123456789\"{}[],:-eE truefalsn"[below(30)],
+                    1 => json.truncate(at),
+                    2 => drop(json.drain(at..(at + below(12)).min(json.len()))),
+                    3 => {
+                        let copy = json[at..(at + below(30)).min(json.len())].to_vec();
+                        json.splice(at..at, copy);
+                    }
+                    _ => drop(json.splice(at..at, *b"99999")),
+                }
+                if json.is_empty() {
+                    break;
+                }
+            }
+            if let Ok(tokenizer) = Tokenizer::from_json(&json) {
+                opened += 1;
+                for specials in [Specials::Parse, Specials::Plain] {
+                    if let Ok(encoding) = tokenizer.encode("Paris is 12 </s><|im_end|> 🙂 ▁", specials) {
+                        let _ = tokenizer.decode(&encoding.token_ids);
+                    }
+                }
+            }
+        }
+    }
+    assert!(opened > 100, "only {opened} opened: too few to tell");
 }
