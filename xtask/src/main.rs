@@ -1,4 +1,4 @@
-//! Chores of the project: `cargo xtask test`, `tidy`, `docs`.
+//! Chores of the project: `cargo xtask test`, `tidy`, `docs`, `bench`.
 //!
 //! Knows the layout of the repository and the Rust tools; knows nothing of models. No dependencies, so that the
 //! first command on a fresh machine starts at once.
@@ -14,7 +14,8 @@ Usage: cargo xtask COMMAND
 
   test   everything that must hold: tidy, formatting, lints, tests, doc tests, documentation
   tidy   the project's own rules only (crate order, registries, sources)
-  docs   write docs/commands.md anew from the commands' help
+  docs   write docs/commands.md and docs/config.md anew from the commands and configs
+  bench  measure speed and memory (`cargo xtask bench --help`)
 
 `cargo xtask test STEP…` runs only the named steps.";
 
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         Some("test") => test::run(&root, &arguments[1..]),
         Some("tidy") => report_tidiness(&root),
         Some("docs") => test::write_docs(&root),
+        Some("bench") => test::bench(&root, &arguments[1..]),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");
             ExitCode::SUCCESS

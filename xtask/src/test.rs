@@ -47,6 +47,16 @@ pub fn write_docs(root: &Path) -> ExitCode {
     }
 }
 
+/// `cargo xtask bench`: the measuring binary, with its own options.
+pub fn bench(root: &Path, arguments: &[String]) -> ExitCode {
+    let status =
+        cargo(root).args(["run", "--release", "--quiet", "-p", "bench", "--", "suite"]).args(arguments).status();
+    match status {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
 fn steps() -> Vec<Step> {
     let tests = if available("nextest", &["--version"]) {
         vec!["nextest", "run", "--release", "--workspace", "--no-fail-fast"]

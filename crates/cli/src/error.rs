@@ -105,7 +105,9 @@ impl From<corpus::CorpusError> for CommandError {
                 let names: Vec<&str> = corpus::FORMATS.iter().map(|format| format.name()).collect();
                 return CommandError::usage(&error).hint(format!("formats: {}", names.join(", ")));
             }
-            corpus::CorpusError::Row { .. } => Some("--skip-bad counts broken rows instead of stopping".to_string()),
+            corpus::CorpusError::Row { .. } | corpus::CorpusError::Line { .. } => {
+                Some("--skip-bad counts broken rows instead of stopping".to_string())
+            }
             _ => None,
         };
         CommandError::input(error).maybe_hint(hint)

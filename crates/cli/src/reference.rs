@@ -1,6 +1,9 @@
-//! `docs/commands.md`: the help of every command, checked against the commands; `cargo xtask docs` writes it.
+//! `docs/commands.md` and `docs/config.md`: the help of every command and the keys of every config, checked against the
+//! code; `cargo xtask docs` writes them.
 
 use clap::{Command, CommandFactory};
+use run::StageConfig;
+use serde_json::Value;
 use std::path::Path;
 
 const HEAD: &str =
@@ -34,19 +37,56 @@ fn leaves(command: &Command, path: &str, found: &mut Vec<(String, Command)>) {
     }
 }
 
-#[test]
-fn the_reference_of_commands_is_current() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/commands.md");
+const CONFIG_HEAD: &str = "# Config\n\nThe keys of every stage's config file (`--config FILE.toml`, `--set section.key=value`), with their defaults. Unknown keys are errors, and so are keys that would do nothing. The resolved config stands in the run, each value with its origin. Written by `cargo xtask docs`.\n";
+
+fn render_configs() -> String {
+    let mut text = CONFIG_HEAD.to_string();
+    add_config::<run::SftConfig>(&mut text);
+    add_config::<run::PretrainConfig>(&mut text);
+    add_config::<run::RmConfig>(&mut text);
+    text
+}
+
+fn add_config<C: StageConfig>(text: &mut String) {
+    let defaults = serde_json::to_value(C::default()).unwrap();
+    text.push_str(&format!("\n## {}\n", C::STAGE));
+    for section in C::SECTIONS {
+        text.push_str(&format!("\n### [{}]\n\n| key | default | meaning |\n|---|---|---|\n", section.name));
+        for field in section.fields {
+            let unused = C::UNUSED.iter().any(|(key, _)| *key == format!("{}.{}", section.name, field.name));
+            if !unused {
+                let default = match &defaults[section.name][field.name] {
+                    Value::Null => String::new(),
+                    Value::Array(values) if values.is_empty() => String::new(),
+                    value => format!("`{value}`"),
+                };
+                let help = field.help.trim().replace('|', "\\|");
+                text.push_str(&format!("| `{}` | {default} | {help} |\n", field.name));
+            }
+        }
+    }
+}
+
+/// A file under `docs/` is what the code says; `cargo xtask docs` makes it so.
+#[track_caller]
+fn check(name: &str, expected: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name);
     if std::env::var_os("HELPMATE_WRITE_DOCS").is_some() {
-        std::fs::write(&path, render()).unwrap();
+        std::fs::write(&path, expected).unwrap();
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    let expected = render();
     let first = written.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
-    assert!(
-        written == expected,
-        "docs/commands.md is out of date (first difference {first:?}): run `cargo xtask docs`"
-    );
+    assert!(written == expected, "docs/{name} is out of date (first difference {first:?}): run `cargo xtask docs`");
+}
+
+#[test]
+fn the_reference_of_commands_is_current() {
+    check("commands.md", &render());
+}
+
+#[test]
+fn the_reference_of_configs_is_current() {
+    check("config.md", &render_configs());
 }
 
 #[test]

@@ -56,34 +56,35 @@ impl Train {
 /// Every text of a row.
 fn texts(row: &Row) -> Vec<&str> {
     let mut found = Vec::new();
-    let prompt = |prompt| -> Vec<&str> {
-        match prompt {
-            &Prompt::Text(ref text) => vec![text.as_str()],
-            Prompt::Messages(messages) => messages.iter().map(|message| message.content.as_str()).collect(),
-        }
-    };
     match &row.record {
         Record::Text(text) => found.push(text.as_str()),
-        Record::Prompt(of) => found.extend(prompt(of)),
+        Record::Prompt(of) => found.extend(prompt_texts(of)),
         Record::Demonstration(Demonstration::Completion { prompt: of, completion }) => {
-            found.extend(prompt(of));
+            found.extend(prompt_texts(of));
             found.push(completion);
         }
         Record::Demonstration(Demonstration::Conversation { messages }) => {
             found.extend(messages.iter().map(|message| message.content.as_str()));
         }
         Record::Preference(of) => {
-            found.extend(prompt(&of.prompt));
+            found.extend(prompt_texts(&of.prompt));
             found.extend([of.chosen.as_str(), of.rejected.as_str()]);
         }
         Record::Ranking(of) => {
-            found.extend(prompt(&of.prompt));
+            found.extend(prompt_texts(&of.prompt));
             found.extend(of.completions.iter().map(|answer| answer.text.as_str()));
         }
         Record::Unpaired(of) => {
-            found.extend(prompt(&of.prompt));
+            found.extend(prompt_texts(&of.prompt));
             found.push(&of.completion);
         }
     }
     found
+}
+
+fn prompt_texts(prompt: &Prompt) -> Vec<&str> {
+    match prompt {
+        Prompt::Text(text) => vec![text.as_str()],
+        Prompt::Messages(messages) => messages.iter().map(|message| message.content.as_str()).collect(),
+    }
 }
