@@ -57,7 +57,13 @@ fn decoding(device: &Device, rows: usize, n_in: usize, n_out: usize) {
     const COPIES: usize = 60;
     let (x, weight) = (values(rows * n_in), values(n_out * n_in));
     let mut y = vec![0.0; rows * n_out];
-    let floats: Vec<Vec<f32>> = (0..COPIES).map(|_| weight.clone()).collect();
+    let floats: Vec<Vec<f32>> = (0..COPIES)
+        .map(|_| {
+            let mut copy = kernels::elementwise::zeroed(weight.len());
+            copy.copy_from_slice(&weight);
+            copy
+        })
+        .collect();
     let packed: Vec<PackedBf16> = (0..COPIES)
         .map(|_| {
             let mut packed = PackedBf16::zeros(n_out, n_in);
@@ -132,7 +138,7 @@ fn main() {
     for (n_in, n_out) in [(576, 1536), (1536, 576), (576, 49152)] {
         products(&device, 1024, n_in, n_out);
     }
-    for rows in [1, 8, 64] {
+    for rows in [1, 8, 32, 64] {
         decoding(&device, rows, 576, 3072);
     }
     heads(&device, 1024, 576, 49152);

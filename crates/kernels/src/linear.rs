@@ -8,6 +8,7 @@ use crate::Device;
 
 mod packed;
 
+use crate::cpu::dot::{self, Dots};
 use crate::cpu::gemm::pack::{Left, Right};
 use crate::cpu::gemm::{self, Product};
 use crate::pool::SharedMut;
@@ -83,11 +84,16 @@ pub fn forward(
     check("x", x_TK.len(), n_rows, n_in, x_stride);
     check("y", y_TN.len(), n_rows, n_out, y_stride);
     let left = Left::Rows { data: x_TK, stride: x_stride };
-    let mut product = |right| multiply(device, left, right, y_TN, y_stride, (n_rows, n_out, n_in), write);
+    let product = |right, y_TN| multiply(device, left, right, y_TN, y_stride, (n_rows, n_out, n_in), write);
     match weight_NK {
-        Matrix::F32 { weight, .. } => product(Right::Columns { data: weight, stride: n_in, columns: n_out }),
-        Matrix::Bf16(packed) => product(Right::Forward(packed)),
-        Matrix::Q8(packed) => product(Right::ForwardQ8(packed)),
+        Matrix::F32 { weight, .. } if n_rows <= dot::FEW_ROWS => {
+            let (y, add) = (SharedMut::new(y_TN), write == Write::Accumulate);
+            let dots = Dots { x: x_TK, x_stride, weight, n_in, y, y_stride, n_rows, add };
+            dot::multiply(device, &dots, n_out);
+        }
+        Matrix::F32 { weight, .. } => product(Right::Columns { data: weight, stride: n_in, columns: n_out }, y_TN),
+        Matrix::Bf16(packed) => product(Right::Forward(packed), y_TN),
+        Matrix::Q8(packed) => product(Right::ForwardQ8(packed), y_TN),
     }
 }
 

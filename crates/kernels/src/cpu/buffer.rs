@@ -126,7 +126,7 @@ mod tests {
         for length in [0, 1, 63, 1 << 19, (1 << 20) + 5] {
             let mut buffer = Buffer::<u16>::zeroed(length);
             assert_eq!(buffer.len(), length);
-            assert!(length == 0 || buffer.as_ptr().addr() % LINE == 0);
+            assert!(length == 0 || buffer.as_ptr().addr().is_multiple_of(LINE));
             assert!(buffer.iter().all(|&x| x == 0));
             buffer.fill(7);
             assert!(buffer.iter().all(|&x| x == 7));

@@ -99,6 +99,21 @@ pub(crate) struct Tile<L, R> {
     pub(crate) add: bool,
 }
 
+impl<L, R> Tile<L, R> {
+    /// Asks for the tile's part of C to come near while the sums are being made.
+    #[inline(always)]
+    pub(crate) fn fetch_c(&self) {
+        #[cfg(target_arch = "x86_64")]
+        for row in 0..self.rows {
+            for column in (0..self.columns).step_by(PANEL) {
+                use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+                // SAFETY: prefetching may name any address.
+                unsafe { _mm_prefetch::<_MM_HINT_ET0>(self.c.wrapping_add(row * self.c_stride + column).cast()) };
+            }
+        }
+    }
+}
+
 /// The inner loops of one instruction set.
 ///
 /// # Safety
@@ -176,7 +191,8 @@ fn depth_chunk(k: usize, most: usize) -> usize {
 fn grid(threads: usize, m: usize, least_rows: usize) -> (usize, usize) {
     // Cutting columns packs the left operand once a worker; cutting rows does so with the right one, and reads it
     // again. The right one costs more when rows are few.
-    let by_rows = (1..=threads).rev().find(|parts| threads % parts == 0 && m / parts >= least_rows).unwrap_or(1);
+    let by_rows =
+        (1..=threads).rev().find(|&parts| threads.is_multiple_of(parts) && m / parts >= least_rows).unwrap_or(1);
     (by_rows, threads / by_rows)
 }
 

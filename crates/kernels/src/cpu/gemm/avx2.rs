@@ -59,6 +59,7 @@ unsafe fn pack_right(right: &Right, panels: Range<usize>, depth: Range<usize>, t
 /// `R` rows and a panel exist.
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn multiply<const R: usize>(tile: &Tile<f32, u16>) {
+    tile.fetch_c();
     let mut sums = [[_mm256_setzero_ps(); 2]; R];
     let (mut left, mut right, mut next) = (tile.left, tile.right, tile.next);
     let upper_half = _mm256_set1_epi32(0xffff_0000u32 as i32);
@@ -97,6 +98,7 @@ unsafe fn multiply<const R: usize>(tile: &Tile<f32, u16>) {
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) unsafe fn multiply_f32<const R: usize, const P: usize>(tile: &Tile<f32, f32>) {
     const { assert!(P == 1, "16 registers hold one panel") };
+    tile.fetch_c();
     let mut sums = [[_mm256_setzero_ps(); 2]; R];
     let (mut left, mut right) = (tile.left, tile.right);
     for _ in 0..tile.depth / 2 {

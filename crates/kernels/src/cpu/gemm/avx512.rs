@@ -53,6 +53,7 @@ unsafe fn pack_left(left: &Left, rows: Range<usize>, depth: Range<usize>, to: *m
 /// `R` rows and `P` panels exist.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
 unsafe fn multiply<const R: usize, const P: usize>(tile: &Tile<f32, u16>) {
+    tile.fetch_c();
     let mut sums = [[_mm512_setzero_ps(); P]; R];
     let (mut left, mut right, mut next) = (tile.left, tile.right, tile.next);
     let upper_half = _mm512_set1_epi32(0xffff_0000u32 as i32);
@@ -89,6 +90,7 @@ unsafe fn multiply<const R: usize, const P: usize>(tile: &Tile<f32, u16>) {
 /// `R` rows and `P` panels exist.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
 pub(super) unsafe fn multiply_f32<const R: usize, const P: usize>(tile: &Tile<f32, f32>) {
+    tile.fetch_c();
     let mut sums = [[_mm512_setzero_ps(); P]; R];
     let (mut left, mut right) = (tile.left, tile.right);
     for _ in 0..tile.depth / 2 {

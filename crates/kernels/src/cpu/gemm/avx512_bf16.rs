@@ -49,6 +49,7 @@ unsafe impl super::Kernel for Kernel {
 /// `R` rows and `P` panels exist.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")]
 unsafe fn multiply<const R: usize, const P: usize>(tile: &Tile<u16, u16>) {
+    tile.fetch_c();
     let mut sums = [[_mm512_setzero_ps(); P]; R];
     let (mut left, mut right, mut next) = (tile.left, tile.right, tile.next);
     for _ in 0..tile.depth / 4 {
