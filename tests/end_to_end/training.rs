@@ -1,6 +1,6 @@
 //! Training runs from the command line.
 
-use super::{Place, rows, stderr};
+use super::{Place, numbers, rows, stderr};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ const ROWS: &str = concat!(
     "{\"prompt\": \"five\", \"completion\": \" six\"}\n",
     "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": \"b\"}]}\n",
 );
-const SFT: &str = "sft --model tiny --data rows.jsonl --lr 0.01 --batch-size 2 --set model.dtype=f32 --set optimizer.schedule=constant";
+const SFT: &str = "sft --model tiny --data rows.jsonl --batch-size 2 --set optimizer.lr=0.01 --set model.dtype=f32 --set optimizer.schedule=constant";
 
 fn place() -> Place {
     let place = Place::new();
@@ -102,4 +102,30 @@ fn a_score_command_chooses_the_checkpoint() {
     let output = command.arg("train.score_command=sh score.sh").output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stderr(&output).contains("weights of step 2 were chosen"), "{}", stderr(&output));
+}
+
+#[test]
+fn an_adapter_merged_by_convert_is_what_training_left() {
+    let place = place();
+    let mut command = place.command(&format!("{SFT} --out run --max-steps 8 --set"));
+    let output = command.arg("model.lora={rank=2}").output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let score = |model: &str| {
+        let rows = place.rows(&format!("logprobs --model {model} --dtype f32 --data rows.jsonl"));
+        rows.iter().flat_map(|row| numbers(&row["logprobs"])).collect::<Vec<f64>>()
+    };
+    assert!(place.fails("convert run/final/adapter merged", 2).contains("hint: --merge-lora"));
+    place.run("convert run/final/adapter merged --merge-lora --base tiny --dtype f32");
+    let (trained, merged, base) = (score("run"), score("merged"), score("tiny"));
+    let distance = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(distance(&trained, &merged) < 1e-4, "{}", distance(&trained, &merged));
+    assert!(distance(&trained, &base) > 1e-2, "training changed nothing");
+}
+
+#[test]
+fn a_diverged_run_exits_with_1_and_keeps_its_last_good_checkpoint() {
+    let place = place();
+    let text = place.fails(&format!("{SFT} --lr 1e25 --out run --max-steps 50 --set train.save_every=1"), 1);
+    assert!(text.contains("hint: ") && text.contains("optimizer.lr"), "{text}");
+    assert!(!place.path("run/final").exists());
 }
