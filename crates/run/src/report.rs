@@ -98,7 +98,7 @@ fn charts(metrics: &[Map<String, Value>], evaluations: &[Map<String, Value>]) ->
     let loss = points(metrics, "loss");
     let chart = |title: &str, lines: Vec<Line>| Chart { title: title.into(), x_label: "step".into(), lines };
     let mut loss_lines = vec![Line::raw("each step", loss.clone())];
-    if loss.len() > 20 {
+    if loss.len() >= 60 {
         loss_lines.push(Line::smooth("running mean", running_mean(&loss, loss.len() / 20)));
     }
     loss_lines.push(Line::marked("held-out", points(evaluations, "held_out_loss")));

@@ -215,6 +215,60 @@ fn adapters_begin_as_the_base_and_are_saved_beside_it() {
 }
 
 #[test]
+fn the_average_is_what_is_kept_and_not_what_trains() {
+    let bench = Bench::bytes();
+    let sets = ["train.max_steps=5", "optimizer.lr=1e-2", "train.save_every=0"];
+    let plain = bench.sft("plain", Call { sets: &sets, ..Call::default() }).unwrap();
+    let sets = [&sets[..], &["train.ema=0.9"]].concat();
+    let averaged = bench.sft("averaged", Call { sets: &sets, ..Call::default() }).unwrap();
+    assert_eq!(plain.metric("loss"), averaged.metric("loss"));
+    assert_ne!(plain.weights(), averaged.weights());
+    // the average lags behind, so it is nearer to where the run began
+    let held_out =
+        |ran: &Ran| (ran.summary().before.unwrap().held_out_loss, ran.summary().after.unwrap().held_out_loss);
+    let ((start, plain), (same_start, average)) = (held_out(&plain), held_out(&averaged));
+    assert_eq!(start, same_start);
+    assert!((average - start).abs() < (plain - start).abs(), "{start} {average} {plain}");
+}
+
+#[test]
+fn rows_held_out_of_the_training_rows_are_whole_prompts() {
+    let bench = Bench::bytes();
+    let rows: Vec<String> = (0..40)
+        .flat_map(|prompt| (0..2).map(move |n| format!("{{\"prompt\": \"p{prompt}\", \"completion\": \" c{n}\"}}")))
+        .collect();
+    fs::write(&bench.data, rows.join("\n")).unwrap();
+    let sets = ["train.max_steps=1", "data.eval=[]", "data.eval_fraction=0.25", "train.seed=3"];
+    let ran = bench.sft("run", Call { sets: &sets, ..Call::default() }).unwrap();
+    let report = &ran.summary().data;
+    let held_out = report.held_out.as_ref().unwrap();
+    assert_eq!(report.train.rows + held_out.rows, 80);
+    assert!((8..=32).contains(&held_out.rows) && held_out.rows.is_multiple_of(2), "{}", held_out.rows);
+    assert_eq!(report.held_out_prompts_in_train, 0);
+}
+
+#[test]
+fn a_plan_that_cannot_fit_is_refused_before_the_first_step() {
+    let bench = Bench::bytes();
+    let huge = ["train.micro_tokens=1000000000000", "train.batch_size=1000000000"];
+    let message = refusal(&bench, &huge);
+    assert!(message.contains("can be had") && message.contains("try a smaller train.micro_tokens"), "{message}");
+    // the budget alone costs nothing: no batch is that large
+    let sets = ["train.micro_tokens=1000000000000", "train.max_steps=1"];
+    bench.sft("run", Call { sets: &sets, ..Call::default() }).unwrap();
+}
+
+#[test]
+fn a_start_stopped_before_its_first_step_begins_anew() {
+    let bench = Bench::bytes();
+    let sets = ["train.max_steps=3", "train.save_every=0"];
+    let (first, rest) = interrupted(&bench, "run", &sets, 0);
+    assert!(matches!(first.outcome, Outcome::Interrupted { step: 0, checkpoint: None, .. }), "{:?}", first.outcome);
+    assert_eq!(rest.metric("step"), [1.0, 2.0, 3.0]);
+    assert_eq!(rest.lines("evaluations.jsonl").len(), 2);
+}
+
+#[test]
 fn activation_checkpointing_changes_nothing() {
     let bench = Bench::bytes();
     let sets = ["train.max_steps=4", "model.dropout=0.1", "optimizer.lr=1e-2"];

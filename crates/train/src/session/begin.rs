@@ -145,8 +145,11 @@ impl<'a> Session<'a> {
             model.init_adapters(&mut || stream.normal());
         }
         let budget = options.config.config.sections().1.packing.then_some(train.micro_tokens);
-        let plan =
-            model.memory_plan(budget.unwrap_or(0).max(data.largest()), model_section.checkpoint_activations, true);
+        // no micro-batch is larger than the budget, nor than a whole batch of the largest rows
+        let largest = data.largest().max(1);
+        let batch_tokens = largest.saturating_mul(train.batch_size);
+        let micro_tokens = budget.unwrap_or(0).min(batch_tokens).max(largest);
+        let plan = model.memory_plan(micro_tokens, model_section.checkpoint_activations, true);
         let average_bytes = if train.ema.is_some() { 4 * model.trainable().len() as u64 } else { 0 };
         let available = memory::available();
         sink.event(&Event::Memory { plan, average: average_bytes, available });
@@ -174,6 +177,9 @@ impl<'a> Session<'a> {
         let precision = precision_name(precision);
         sink.event(&Event::Started { step: state.step, steps, parameters, trainable: n_trainable, precision });
         let path = folder.path();
+        if state.step == 0 {
+            forget(path)?; // a start that was stopped before its first checkpoint
+        }
         let mut workspace = Workspace::default();
         workspace.checkpoint_activations = model_section.checkpoint_activations;
         Ok(Session {
@@ -211,6 +217,17 @@ impl<'a> Session<'a> {
             source,
         })
     }
+}
+
+/// Removes the lines of an earlier start that left nothing to go on from.
+fn forget(path: &Path) -> Result<(), TrainError> {
+    for name in ["metrics.jsonl", "evaluations.jsonl", "choices.jsonl"] {
+        let path = path.join(name);
+        if path.exists() {
+            std::fs::remove_file(&path).map_err(stdx::FileError::at(&path, "remove"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Shuffling by the run's seed, or none.

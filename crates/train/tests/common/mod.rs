@@ -136,9 +136,12 @@ impl Bench {
         };
         let mut events = Vec::new();
         let outcome = stage(options, &mut |event: &Event| {
-            if let Event::Step(progress) = event
-                && Some(progress.step) == call.stop_after
-            {
+            let step = match event {
+                Event::Started { step, .. } => Some(*step),
+                Event::Step(progress) => Some(progress.step),
+                _ => None,
+            };
+            if step.is_some() && step == call.stop_after {
                 stop.store(true, Ordering::Relaxed);
             }
             events.push(event.clone());
