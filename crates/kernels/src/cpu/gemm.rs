@@ -171,7 +171,7 @@ struct Scratch {
 
 const SCRATCH_DEPTH: usize = 576;
 const SCRATCH_ROWS: usize = 192;
-const SCRATCH_PANELS: usize = 32;
+const SCRATCH_PANELS: usize = 36;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
@@ -246,6 +246,7 @@ unsafe fn part<K: Kernel>(product: &Product, scratch: &mut Scratch, rows: Range<
     let left: *mut K::Left = scratch.left.as_mut_ptr().cast();
     // A depth of 0 still has one chunk, of zeros, which clears C or leaves it.
     let chunk = depth_chunk(k, K::DEPTH);
+    let block_panels = block_length(panels.len(), block_panels, 2);
     for block in blocks(panels, block_panels) {
         for depth in blocks(0..k.max(1), chunk) {
             let depth = depth.start..depth.end.min(k);
@@ -282,9 +283,9 @@ unsafe fn part<K: Kernel>(product: &Product, scratch: &mut Scratch, rows: Range<
     }
 }
 
-/// Rows to pack together: about equal blocks of at most `most`.
-fn block_length(rows: usize, most: usize, grain: usize) -> usize {
-    rows.div_ceil(rows.div_ceil(most)).next_multiple_of(grain)
+/// Rows or panels to pack together: about equal blocks of at most `most`.
+fn block_length(length: usize, most: usize, grain: usize) -> usize {
+    length.div_ceil(length.div_ceil(most)).next_multiple_of(grain)
 }
 
 /// Cuts a range into pieces of `length`.
