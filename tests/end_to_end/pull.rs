@@ -50,6 +50,16 @@ fn a_second_pull_works_offline() {
 }
 
 #[test]
+fn a_run_may_begin_with_a_download() {
+    let place = Place::new();
+    let stub = hub(&place);
+    place.write("rows.jsonl", "{\"prompt\": \"a\", \"completion\": \"b\"}\n");
+    let output = at(&place, &stub, "sft --model hf:o/n --data rows.jsonl --out run --max-steps 1").output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(place.read("run/lineage.json").contains("hf:o/n@main (commit c0ffee)"));
+}
+
+#[test]
 fn an_interrupted_pull_leaves_nothing_under_its_name_and_resumes() {
     let place = Place::new();
     let stub = hub(&place);
