@@ -178,10 +178,12 @@ impl Ran {
     }
 
     pub fn notices(&self) -> Vec<&str> {
-        let notice = |event| match event {
-            &Event::Notice(ref text) => Some(text.as_str()),
-            _ => None,
-        };
-        self.events.iter().filter_map(notice).collect()
+        let events = self.events.iter();
+        events
+            .filter_map(|event| match event {
+                Event::Notice(text) => Some(text.as_str()),
+                _ => None,
+            })
+            .collect()
     }
 }
