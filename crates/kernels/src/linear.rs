@@ -1,9 +1,11 @@
 //! y = x·Wᵀ and its two gradients, for weights held in f32, packed bf16 or packed Q8_0.
 //!
 //! `W` is logically `[n_out, n_in]` (as PyTorch's `Linear`). Activations and gradients are f32 in memory.
-//! With f32 weights the arithmetic is f32 (the `gemm` crate). With bf16 weights the activations are rounded to bf16
-//! (nearest even) and products accumulated in f32. Q8_0 blocks are expanded to bf16 on the way in.
-//! In the packed paths a row of `y` depends only on its row of `x`, never on how many rows there are.
+//! With f32 weights the arithmetic is f32. With bf16 weights the activations are rounded to bf16 (nearest even) and
+//! products accumulated in f32; Q8_0 blocks are expanded to bf16 on the way in. Instruction sets agree within the
+//! rounding of f32 sums of bf16 products, except that `vdpbf16ps` and AMX take numbers below 2⁻¹²⁶ for zero.
+//! In the packed paths a row of `y` depends only on its row of `x`, never on how many rows there are, nor on the number
+//! of workers. In f32 the same holds among calls of at most 32 rows, and among calls of more.
 use crate::Device;
 
 mod packed;

@@ -272,6 +272,37 @@ fn rows_of_packed_products_stand_alone() {
     }
 }
 
+/// The same in f32, for few rows (dot products) and for many (panels), each among themselves.
+#[test]
+fn rows_of_f32_products_stand_alone() {
+    let (most, n_out, n_in) = (120, 83, 601);
+    let case = Case { n_rows: most, n_out, n_in, gap: 0, write: Write::Overwrite };
+    let (x, weight) = (case.x(), case.weight());
+    let matrix = Matrix::F32 { weight: &weight, n_out, n_in };
+    let run = |device: &Device, first: usize, rows: usize| {
+        let mut y = vec![0.0; rows * n_out];
+        forward(device, &x[first * n_in..], n_in, matrix, &mut y, n_out, rows, Write::Overwrite);
+        y
+    };
+    for isa in Isa::ALL {
+        let Ok(device) = Device::with_isa(1, isa) else { continue };
+        let (many, few) = (run(&device, 0, most), run(&device, 0, 32));
+        for threads in 1..=3 {
+            let device = Device::with_isa(threads, isa).expect("it was there a moment ago");
+            for (first, rows) in [(0, 33), (50, 65), (5, 100)] {
+                assert_eq!(
+                    run(&device, first, rows),
+                    many[first * n_out..][..rows * n_out],
+                    "{isa:?} {threads} {rows}"
+                );
+            }
+            for (first, rows) in [(0, 1), (7, 2), (3, 8), (29, 3), (0, 32)] {
+                assert_eq!(run(&device, first, rows), few[first * n_out..][..rows * n_out], "{isa:?} {threads} {rows}");
+            }
+        }
+    }
+}
+
 /// Worked by hand from the definition: largest magnitude 254 gives scale 2 and inverse ½, so 1 → 0.5 → 1 (half away
 /// from zero; half to even would give 0), −3 → −1.5 → −2, 5 → 2.5 → 3, 4.9 → 2.45 → 2.
 #[test]
