@@ -14,8 +14,10 @@ pub struct Device {
 impl Device {
     /// The best instruction set there is, on `threads` workers (`None`: every core this process may use).
     pub fn detect(threads: Option<usize>) -> Device {
+        // Before there are workers: asking for AMX is a question for the whole process.
+        let isa = Isa::best();
         let threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
-        Device { pool: Arc::new(Pool::new(threads)), isa: Isa::best() }
+        Device { pool: Arc::new(Pool::new(threads)), isa }
     }
 
     /// A chosen instruction set; an error if this machine lacks it.

@@ -106,7 +106,10 @@ unsafe fn multiply<U: Unit, const R: usize, const P: usize>(tile: &Tile<u16, u16
         let beside = tile.right.wrapping_add(tile.right_stride);
         for step in 0..tile.depth / DEPTH_GRAIN {
             let (left, right) = (step * DEPTH_GRAIN, step * DEPTH_GRAIN * PANEL);
-            fetch(tile.next.wrapping_add(right), P, tile.right_stride);
+            // Tile loads keep the load ports busy enough without asking for what is there already.
+            if tile.next != tile.right {
+                fetch(tile.next.wrapping_add(right), P, tile.right_stride);
+            }
             U::load::<4>(tile.left.add(left).cast(), LEFT_BYTES);
             U::load::<6>(tile.right.add(right).cast(), PANEL_BYTES);
             U::multiply::<0, 4, 6>();
@@ -147,7 +150,7 @@ struct Corner([[f32; PANEL]; TILE_ROWS]);
 /// Where corner (r, p) of C begins, and how many rows and columns it has.
 fn corner(tile: &Tile<u16, u16>, r: usize, p: usize) -> (*mut f32, usize, usize) {
     let c = tile.c.wrapping_add(r * TILE_ROWS * tile.c_stride + p * PANEL);
-    ((c), (tile.rows - r * TILE_ROWS).min(TILE_ROWS), (tile.columns - p * PANEL).min(PANEL))
+    (c, (tile.rows - r * TILE_ROWS).min(TILE_ROWS), (tile.columns - p * PANEL).min(PANEL))
 }
 
 /// Clears register `TILE`, or loads what C has there.
