@@ -1,4 +1,5 @@
-//! One flat loop per stage: [`pretrain`], [`sft`], [`reward`].
+//! One flat loop per stage: [`pretrain`], [`sft`], [`reward`], [`preference`],
+//! [`rejection`].
 //!
 //! A loop reads rows, runs the model, steps the optimizer and yields events; it prints nothing and reads neither
 //! arguments nor environment. What the loops share are small pure parts: [`packing`], [`order`], [`schedule`],
@@ -16,8 +17,10 @@ pub mod memory;
 mod options;
 pub mod order;
 pub mod packing;
+pub mod preference;
 pub mod pretrain;
 pub mod ranked;
+pub mod rejection;
 pub mod reward;
 pub mod rule;
 pub mod schedule;

@@ -30,6 +30,25 @@ pub struct Ranked {
     pub labeler: Option<String>,
     /// The judge's group.
     pub group: Option<String>,
+    /// This prompt with the next row's first completion, where asked for ([`Reading::mismatch`]).
+    pub mismatched: Option<Tree>,
+}
+
+/// Which rows are read, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading<'a> {
+    /// The kinds of row; an unpaired answer is a ranking of one, its rank 1 if good, else 2.
+    pub kinds: &'a [Kind],
+    /// Rows of this labeler group are held out.
+    pub leave_out_group: Option<&'a str>,
+    /// Also pair each prompt with another row's completion (KTO's estimate of the KL).
+    pub mismatch: bool,
+}
+
+impl Default for Reading<'_> {
+    fn default() -> Self {
+        Reading { kinds: &[Kind::Ranking, Kind::Preference], leave_out_group: None, mismatch: false }
+    }
 }
 
 impl Ranked {
@@ -49,19 +68,18 @@ impl Ranked {
     }
 }
 
-/// Rows with judged completions. Rankings in which everything is tied are counted and left out. `leave_out_group` moves
-/// the rows of that labeler group to the held-out side.
+/// Rows with judged completions. Rankings in which everything is tied are counted and left out.
 pub fn rows(
     section: &DataSection,
-    leave_out_group: Option<&str>,
+    reading: Reading<'_>,
     seed: Seed,
     renderer: &Renderer,
 ) -> Result<Data<Ranked>, TrainError> {
-    let mut parts = read(section, &[Kind::Ranking, Kind::Preference], seed)?;
-    if let Some(group) = leave_out_group {
+    let mut parts = read(section, reading.kinds, seed)?;
+    if let Some(group) = reading.leave_out_group {
         parts.hold_out(|row| row.meta.group.as_deref() == Some(group));
     }
-    let mut data = parts.into_data(|part| render(part, section, renderer))?;
+    let mut data = parts.into_data(|part| render(part, section, renderer, reading.mismatch))?;
     if data.train.is_empty() {
         let report = &data.report.train;
         return Err(TrainError::NothingToLearn {
@@ -85,17 +103,41 @@ fn count(report: &mut PartReport, rows: &[Ranked], shared_prefix: bool) {
     report.target_tokens = rows.iter().map(Ranked::n_targets).sum();
 }
 
-fn render(part: &Part, section: &DataSection, renderer: &Renderer) -> Result<(Vec<Ranked>, PartReport), TrainError> {
+fn render(
+    part: &Part,
+    section: &DataSection,
+    renderer: &Renderer,
+    mismatch: bool,
+) -> Result<(Vec<Ranked>, PartReport), TrainError> {
     let mut report = part.report();
     let mut rows = Vec::new();
+    let mut sources = Vec::new();
     for (row, origin) in &part.rows {
         match one(row, origin, section, renderer, &mut report) {
-            Ok(row) => rows.extend(row),
+            Ok(Some(ranked)) => {
+                rows.push(ranked);
+                sources.push(&row.record);
+            }
+            Ok(None) => {}
             Err(TrainError::BadRow { .. } | TrainError::Render { .. }) if section.skip_bad => report.bad += 1,
             Err(error) => return Err(error),
         }
     }
+    if mismatch && rows.len() > 1 {
+        for (idx, ranked) in rows.iter_mut().enumerate() {
+            let other = sources[(idx + 1) % sources.len()];
+            ranked.mismatched = crossed(sources[idx], other, section.max_length, renderer);
+        }
+    }
     Ok((rows, report))
+}
+
+/// A prompt with another row's first completion; `None` if that is too long.
+fn crossed(row: &Record, other: &Record, max_length: usize, renderer: &Renderer) -> Option<Tree> {
+    let (prompt, ..) = judged(row)?;
+    let (_, completions, ..) = judged(other)?;
+    let tree = tree::trimmed(renderer.tree(prompt, &completions[..1]).ok()?)?;
+    (tree::longest_path(&tree) <= max_length).then_some(tree)
 }
 
 /// A row; `None` when it is left out.
@@ -110,7 +152,7 @@ fn one(
         return Ok(None);
     };
     refuse_contradiction(&completions, &ranks, origin)?;
-    if untied_pairs(&ranks).next().is_none() {
+    if completions.len() > 1 && untied_pairs(&ranks).next().is_none() {
         report.tied += 1;
         return Ok(None);
     }
@@ -139,6 +181,7 @@ fn one(
         is_ranking: matches!(row.record, Record::Ranking(_)),
         labeler: row.meta.labeler.clone(),
         group: row.meta.group.clone(),
+        mismatched: None,
     }))
 }
 
@@ -155,6 +198,10 @@ fn judged(record: &Record) -> Option<Judged<'_>> {
             let completions = ranking.completions.iter().map(|completion| completion.text.as_str()).collect();
             let ranks: Vec<i64> = ranking.completions.iter().map(|completion| completion.rank).collect();
             Some((&ranking.prompt, completions, dense(&ranks), None))
+        }
+        Record::Unpaired(unpaired) => {
+            let rank = if unpaired.label { 1 } else { 2 };
+            Some((&unpaired.prompt, vec![unpaired.completion.as_str()], vec![rank], None))
         }
         _ => None,
     }

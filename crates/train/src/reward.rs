@@ -14,7 +14,7 @@ pub use held_out::scores;
 use crate::data::Data;
 use crate::event::Sink;
 use crate::order::Order;
-use crate::ranked::{self, Ranked};
+use crate::ranked::{self, Ranked, Reading};
 use crate::session::{Parent, Session, Supervised, shuffle};
 use crate::{Options, Outcome, TrainError, tree};
 use held_out::Judgements;
@@ -30,7 +30,8 @@ pub fn run(mut options: Options<'_, RmConfig>, sink: &mut dyn Sink) -> Result<Ou
     let RmConfig { data, train, rm, .. } = &options.config.config;
     let loss = by_name(&rm.loss, &loss_options(rm))?;
     let shared_prefix = data.shared_prefix;
-    let mut data = ranked::rows(data, rm.leave_out_group.as_deref(), Seed(train.seed), options.renderer)?;
+    let reading = Reading { leave_out_group: rm.leave_out_group.as_deref(), ..Reading::default() };
+    let mut data = ranked::rows(data, reading, Seed(train.seed), options.renderer)?;
     check(rm, &data)?;
     weigh(rm, &mut data)?;
     let demonstrations = calibrate::Demonstrations::read(&options.config.config, options.renderer, sink)?;

@@ -4,6 +4,7 @@ mod begin;
 mod choice;
 mod keep;
 
+pub(crate) use begin::trainable;
 pub use begin::{Parent, shuffle};
 
 use crate::average::Average;

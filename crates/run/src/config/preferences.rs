@@ -60,6 +60,10 @@ section! {
         gamma: Option<f64> = None,
         /// Weight of the likelihood of chosen answers (cpo).
         likelihood_coefficient: Option<f64> = None,
+        /// Weight of answers judged good (kto).
+        desirable_weight: Option<f64> = None,
+        /// Weight of answers judged bad (kto).
+        undesirable_weight: Option<f64> = None,
         /// Reference model (`--reference`); the model itself when absent, as it is before training.
         reference: Option<PathBuf> = None,
     }

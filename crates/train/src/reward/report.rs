@@ -215,6 +215,7 @@ mod tests {
             is_ranking: true,
             labeler: None,
             group: (key == "p").then(|| "a".into()),
+            mismatched: None,
         }
     }
 

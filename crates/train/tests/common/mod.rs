@@ -2,7 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::result_large_err)]
 use kernels::Device;
 use render::Renderer;
-use run::{Layers, PretrainConfig, RmConfig, RunFolder, SftConfig, StageConfig};
+use run::{DpoConfig, Layers, PretrainConfig, RmConfig, RunFolder, SftConfig, StageConfig};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -100,6 +100,12 @@ impl Bench {
     /// `helpmate rm` into `name`.
     pub fn rm(&self, name: &str, call: Call) -> Result<Ran, TrainError> {
         self.stage::<RmConfig>(name, call, train::reward::run)
+    }
+
+    /// `helpmate dpo` into `name`, its cache in `cache`.
+    pub fn dpo(&self, name: &str, call: Call) -> Result<Ran, TrainError> {
+        let cache = self.out("cache");
+        self.stage::<DpoConfig>(name, call, |options, sink| train::preference::run(options, Some(&cache), sink))
     }
 
     fn stage<C: StageConfig>(
