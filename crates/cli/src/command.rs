@@ -6,10 +6,12 @@ mod convert;
 mod data;
 mod demo;
 mod doctor;
+mod dpo;
 mod generate;
 mod logprobs;
 mod pretrain;
 mod pull;
+mod reject;
 mod rm;
 mod runs;
 mod score;
@@ -33,6 +35,8 @@ pub enum Command {
     Sft(sft::Sft),
     Pretrain(pretrain::Pretrain),
     Rm(rm::Rm),
+    Dpo(dpo::Dpo),
+    Reject(reject::Reject),
     Generate(generate::Generate),
     Chat(chat::Chat),
     Logprobs(logprobs::Logprobs),
@@ -57,6 +61,8 @@ impl Command {
             Command::Sft(command) => command.run(context),
             Command::Pretrain(command) => command.run(context),
             Command::Rm(command) => command.run(context),
+            Command::Dpo(command) => command.run(context),
+            Command::Reject(command) => command.run(context),
             Command::Generate(command) => command.run(context),
             Command::Chat(command) => command.run(context),
             Command::Logprobs(command) => command.run(context),
