@@ -6,6 +6,7 @@
 mod error;
 mod layers;
 mod preferences;
+mod reinforcement;
 mod resolved;
 mod sections;
 mod stages;
@@ -13,6 +14,7 @@ mod stages;
 pub use error::ConfigError;
 pub use layers::{Layers, Origin};
 pub use preferences::{DpoConfig, DpoSection, Readout, RmConfig, RmSection};
+pub use reinforcement::{AdaptiveKlSection, ClipScope, MissingEos, PpoConfig, PpoSection};
 pub use resolved::Resolved;
 pub use sections::{
     BaseDtype, Choose, DataSection, Dtype, Field, LoraSection, LossOn, ModelSection, OptimizerSection, OverLength,

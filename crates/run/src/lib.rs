@@ -9,6 +9,8 @@ pub mod metrics;
 pub mod report;
 pub mod tensorboard;
 
-pub use config::{ConfigError, DpoConfig, Layers, Origin, PretrainConfig, Resolved, RmConfig, SftConfig, StageConfig};
+pub use config::{
+    ConfigError, DpoConfig, Layers, Origin, PpoConfig, PretrainConfig, Resolved, RmConfig, SftConfig, StageConfig,
+};
 pub use folder::{Checkpoint, RunError, RunFolder};
 pub use lineage::{Lineage, SourceNote};

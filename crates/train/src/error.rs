@@ -131,6 +131,36 @@ pub enum TrainError {
         /// The last checkpoint, which stands untouched.
         checkpoint: Option<PathBuf>,
     },
+    /// The policy moved too far from its reference (`ppo.kl_budget`).
+    #[error("iteration {step}: the KL to the reference is {kl:.3} nats a rollout, the budget {budget}")]
+    KlBudget {
+        /// Iterations done.
+        step: u64,
+        /// Mean over rollouts.
+        kl: f64,
+        /// `ppo.kl_budget`.
+        budget: f64,
+        /// The checkpoint, from which the run can go on.
+        checkpoint: PathBuf,
+    },
+    /// The sampler's log-probabilities are not the trainer's.
+    #[error("sampled and recomputed log-probabilities differ by {gap:.2e} nats, expected at most {bound:.0e}")]
+    SamplerGap {
+        /// Largest difference.
+        gap: f64,
+        /// What is allowed.
+        bound: f64,
+    },
+    /// A reward model changed while it was only to be read.
+    #[error("{}: the reward model was changed during the run: {before}, now {after}", path.display())]
+    RewardChanged {
+        /// Its folder.
+        path: PathBuf,
+        /// Hash at the start.
+        before: String,
+        /// Hash at the end.
+        after: String,
+    },
     /// The score command failed.
     #[error("score of {}: {message}", path.display())]
     ScoreCommand {
@@ -167,6 +197,10 @@ impl TrainError {
                 Some(path) => format!("{} is whole; a lower optimizer.lr is the usual cure", path.display()),
                 None => "a lower optimizer.lr is the usual cure".into(),
             }),
+            TrainError::KlBudget { checkpoint, .. } => Some(format!(
+                "{} is whole; --resume with a larger ppo.kl_budget goes on, or start anew with a larger ppo.beta",
+                checkpoint.display()
+            )),
             TrainError::Model(ModelError::Io { source, .. }) if source.kind() == ErrorKind::StorageFull => {
                 Some("make room, then continue with --resume: the last checkpoint is whole".into())
             }

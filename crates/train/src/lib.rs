@@ -1,4 +1,4 @@
-//! One flat loop per stage: [`pretrain`], [`sft`], [`reward`], [`preference`],
+//! One flat loop per stage: [`pretrain`], [`sft`], [`reward`], [`ppo`], [`preference`],
 //! [`rejection`].
 //!
 //! A loop reads rows, runs the model, steps the optimizer and yields events; it prints nothing and reads neither
@@ -17,6 +17,7 @@ pub mod memory;
 mod options;
 pub mod order;
 pub mod packing;
+pub mod ppo;
 pub mod preference;
 pub mod pretrain;
 pub mod ranked;

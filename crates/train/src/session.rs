@@ -1,11 +1,13 @@
 //! What surrounds a supervised loop: the run directory, the model with its optimizer, evaluation, checkpoints, the
 //! choice of `final/`. The loops themselves are in [`crate::sft`] and [`crate::pretrain`].
 mod begin;
+mod beside;
 mod choice;
 mod keep;
 
 pub(crate) use begin::trainable;
 pub use begin::{Parent, shuffle};
+pub use beside::{Beside, Companion};
 
 use crate::average::Average;
 use crate::evaluation::{Evaluation, Material};
@@ -44,6 +46,8 @@ pub struct Session<'a> {
     pub workspace: Workspace,
     /// Steps planned.
     pub steps: u64,
+    /// What else its checkpoints hold.
+    pub beside: Beside,
     state: TrainerState,
     average: Option<Average>,
     folder: RunFolder,
@@ -218,7 +222,7 @@ impl<'a> Session<'a> {
         result
     }
 
-    fn refuse_unless_finite(&self, what: &'static str, value: f64) -> Result<(), TrainError> {
+    pub(crate) fn refuse_unless_finite(&self, what: &'static str, value: f64) -> Result<(), TrainError> {
         if value.is_finite() {
             return Ok(());
         }

@@ -14,11 +14,23 @@ const MAY_CHANGE: &[&str] = &[
     "train.keep_checkpoints",
     "train.csv",
     "train.tensorboard",
+    "ppo.kl_budget",
+    "ppo.samples_every",
 ];
 
 /// Keys that hold places: their *contents* are compared, by the hashes in `lineage.json`.
-const PLACES: &[&str] =
-    &["model.path", "data.train", "data.eval", "data.chat_template", "rm.demonstrations", "dpo.reference"];
+const PLACES: &[&str] = &[
+    "model.path",
+    "data.train",
+    "data.eval",
+    "data.chat_template",
+    "rm.demonstrations",
+    "dpo.reference",
+    "ppo.rollouts",
+    "ppo.ptx",
+    "ppo.reference",
+    "ppo.value",
+];
 
 /// A checked config and where each of its values came from.
 #[derive(Clone, Debug)]

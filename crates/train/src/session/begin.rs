@@ -185,6 +185,7 @@ impl<'a> Session<'a> {
         Ok(Session {
             gradients: model.new_gradients(),
             workspace,
+            beside: super::Beside::default(),
             metrics: Metrics::open(path, state.step, train.csv, train.tensorboard)?,
             evaluations: JsonLines::open(&path.join("evaluations.jsonl"), state.step)?,
             choices: JsonLines::open(&path.join("choices.jsonl"), state.step)?,

@@ -1,5 +1,5 @@
 //! Checkpoints and `final/`.
-use super::Session;
+use super::{Session, beside};
 use crate::TrainError;
 use crate::event::{Event, Sink};
 use crate::state;
@@ -37,6 +37,7 @@ impl Session<'_> {
             ];
             arrays.extend(session.average.as_ref().map(|average| ("average", &average.values[..])));
             state::write_arrays(&path.join(state::ARRAYS), &arrays)?;
+            session.beside.write(path)?;
             Ok::<(), TrainError>(())
         });
         if let Some(weights) = weights {
@@ -91,7 +92,10 @@ fn copy_model(from: &Path, to: &Path) -> Result<(), FileError> {
         if source.is_dir() {
             fs::create_dir(&place).map_err(FileError::at(&place, "create"))?;
             copy_model(&source, &place)?;
-        } else if ![state::COUNTERS, state::ARRAYS, stdx::atomic::MANIFEST].iter().any(|left| name == *left) {
+        } else if ![state::COUNTERS, state::ARRAYS, beside::NUMBERS, beside::ARRAYS, stdx::atomic::MANIFEST]
+            .iter()
+            .any(|left| name == *left)
+        {
             fs::copy(&source, &place).map_err(FileError::at(&place, "write"))?;
         }
     }

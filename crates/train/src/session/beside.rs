@@ -1,0 +1,177 @@
+//! What a stage keeps in its checkpoints beside the model: a second network, arrays, numbers.
+use super::Session;
+use super::begin::trainable;
+use crate::event::{Event, Sink};
+use crate::state;
+use crate::{TrainError, memory};
+use kernels::Device;
+use model::{AdamWConfig, Gradients, LoadOptions, Model, Optimizer};
+use run::RunError;
+use run::config::{ModelSection, OptimizerSection};
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+use stdx::{FileError, Seed};
+
+/// Name of the numbers' file in a checkpoint.
+pub(super) const NUMBERS: &str = "beside.json";
+/// Name of the arrays' file.
+pub(super) const ARRAYS: &str = "beside.safetensors";
+
+/// A network with a scalar head that trains beside the model: PPO's value model.
+pub struct Companion {
+    /// The network.
+    pub model: Model,
+    /// Its optimizer.
+    pub optimizer: Optimizer,
+    /// Its gradients.
+    pub gradients: Gradients,
+}
+
+/// What stands beside the model.
+#[derive(Default)]
+pub struct Beside {
+    /// A second network.
+    pub companion: Option<Companion>,
+    /// Arrays by name; a resumed run must know their lengths.
+    pub arrays: Vec<(&'static str, Vec<f32>)>,
+    /// Numbers by name.
+    pub numbers: Map<String, Value>,
+}
+
+impl Companion {
+    /// Loads a model folder as a network with a scalar head; one without gets a new head. `largest` is the most tokens
+    /// that run through it at once.
+    pub fn load(
+        session: &Session<'_>,
+        path: &Path,
+        section: &ModelSection,
+        optimizer: &OptimizerSection,
+        seed: Seed,
+        largest: usize,
+        sink: &mut dyn Sink,
+    ) -> Result<Companion, TrainError> {
+        let device: Device = session.model.device().clone();
+        let has_head = model::weights::open(path)?.tensors.shape(crate::scorer::SCALAR_HEAD).is_some();
+        let options = LoadOptions {
+            precision: session.model.precision(),
+            trainable: trainable(section.lora.as_ref()),
+            scalar_head: true,
+        };
+        let mut model = Model::load(&device, path, &options)?;
+        if !has_head {
+            let mut stream = seed.stream("scalar head", 0);
+            model.init_scalar_head(&mut || stream.normal());
+        }
+        if section.lora.is_some() {
+            let mut stream = seed.stream("adapters", 1);
+            model.init_adapters(&mut || stream.normal());
+        }
+        let plan = model.memory_plan(largest, section.checkpoint_activations, true);
+        let available = memory::available();
+        sink.event(&Event::Memory { plan, average: 0, available });
+        memory::check(plan, 0, available, section.lora.is_some())?;
+        let adamw = AdamWConfig {
+            beta1: optimizer.betas[0] as f32,
+            beta2: optimizer.betas[1] as f32,
+            epsilon: optimizer.eps as f32,
+            weight_decay: optimizer.weight_decay as f32,
+        };
+        Ok(Companion { optimizer: Optimizer::new(&model, adamw), gradients: model.new_gradients(), model })
+    }
+}
+
+impl Beside {
+    /// Writes it into a checkpoint.
+    pub(super) fn write(&self, folder: &Path) -> Result<(), FileError> {
+        if self.companion.is_none() && self.arrays.is_empty() && self.numbers.is_empty() {
+            return Ok(());
+        }
+        let mut arrays: Vec<(&str, &[f32])> = Vec::new();
+        if let Some(Companion { model, optimizer, .. }) = &self.companion {
+            arrays.push(("companion_weights", model.trainable()));
+            arrays.push(("companion_first_moment", &optimizer.first_moment));
+            arrays.push(("companion_second_moment", &optimizer.second_moment));
+        }
+        arrays.extend(self.arrays.iter().map(|(name, values)| (*name, values.as_slice())));
+        let text = format!("{:#}\n", Value::Object(self.numbers.clone()));
+        let path = folder.join(NUMBERS);
+        std::fs::write(&path, text).map_err(FileError::at(&path, "write"))?;
+        state::write_arrays(&folder.join(ARRAYS), &arrays)
+    }
+
+    /// Reads it back; network and arrays must be there already, of the lengths that were written.
+    fn read(&mut self, folder: &Path) -> Result<(), TrainError> {
+        self.numbers = run::folder::read_json(&folder.join(NUMBERS))?;
+        let n = self.companion.as_ref().map(|companion| companion.model.trainable().len());
+        let mut wanted: Vec<(&str, usize)> = Vec::new();
+        for name in ["companion_weights", "companion_first_moment", "companion_second_moment"] {
+            wanted.extend(n.map(|n| (name, n)));
+        }
+        wanted.extend(self.arrays.iter().map(|(name, values)| (*name, values.len())));
+        let mut found = state::read_arrays(&folder.join(ARRAYS), &wanted)?.into_iter();
+        let mut next = || found.next().unwrap_or_default();
+        if let Some(companion) = &mut self.companion {
+            companion.model.set_trainable(&next());
+            companion.optimizer.first_moment = next();
+            companion.optimizer.second_moment = next();
+        }
+        for (_, values) in &mut self.arrays {
+            *values = next();
+        }
+        Ok(())
+    }
+}
+
+impl Session<'_> {
+    /// Goes to where the checkpoint that the session began at left [`Session::beside`], and takes up the optimizers'
+    /// step counts, which in such a stage are not the session's.
+    pub fn restore_beside(&mut self) -> Result<(), TrainError> {
+        let Some(step) = self.saved else {
+            return Ok(());
+        };
+        let folder = self.folder.checkpoint_path(step);
+        self.beside.read(&folder)?;
+        let count = self.beside.numbers.get("optimizer_steps").and_then(Value::as_u64);
+        let missing = || RunError::Damaged { path: folder.join(NUMBERS), message: "no `optimizer_steps`".into() };
+        let count = count.ok_or_else(missing)?;
+        self.optimizer.step = count;
+        if let Some(companion) = &mut self.beside.companion {
+            companion.optimizer.step = count;
+        }
+        Ok(())
+    }
+
+    /// min(1, max/(‖g‖ + 1e-6)), as [`Session::step_optimizer`] has it; 1 without clipping.
+    pub fn clip_factor(&self, norm: f64) -> f64 {
+        let max = self.settings.optimizer.max_grad_norm;
+        if max > 0.0 { (max / (norm + 1e-6)).min(1.0) } else { 1.0 }
+    }
+
+    /// One optimizer step of the model and one of the companion, for a stage that takes several a session step.
+    /// Gradients are multiplied by the scales; `companion_lr` is its rate at the height of the schedule.
+    pub fn step_both(&mut self, scale: f64, companion_scale: f64, companion_lr: f64) {
+        let lr = self.learning_rate();
+        self.optimizer.step(&mut self.model, &self.gradients, lr as f32, scale as f32);
+        if let Some(Companion { model, optimizer, gradients }) = &mut self.beside.companion {
+            let lr = companion_lr * lr / self.settings.optimizer.lr;
+            optimizer.step(model, gradients, lr as f32, companion_scale as f32);
+        }
+        if let Some(average) = &mut self.average {
+            average.update(self.model.trainable());
+        }
+        self.beside.numbers.insert("optimizer_steps".into(), self.optimizer.step.into());
+    }
+
+    /// A checkpoint of the last whole step, unless it stands already. Returns its place.
+    pub fn save_here(&mut self, sink: &mut dyn Sink) -> Result<PathBuf, TrainError> {
+        if self.saved != Some(self.state.step) {
+            self.save(sink)?;
+        }
+        Ok(self.folder.checkpoint_path(self.state.step))
+    }
+
+    /// The run directory.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
