@@ -9,6 +9,7 @@ mod doctor;
 mod dpo;
 mod generate;
 mod logprobs;
+mod ppo;
 mod pretrain;
 mod pull;
 mod reject;
@@ -35,6 +36,7 @@ pub enum Command {
     Sft(sft::Sft),
     Pretrain(pretrain::Pretrain),
     Rm(rm::Rm),
+    Ppo(ppo::Ppo),
     Dpo(dpo::Dpo),
     Reject(reject::Reject),
     Generate(generate::Generate),
@@ -61,6 +63,7 @@ impl Command {
             Command::Sft(command) => command.run(context),
             Command::Pretrain(command) => command.run(context),
             Command::Rm(command) => command.run(context),
+            Command::Ppo(command) => command.run(context),
             Command::Dpo(command) => command.run(context),
             Command::Reject(command) => command.run(context),
             Command::Generate(command) => command.run(context),

@@ -102,12 +102,20 @@ fn charts(metrics: &[Map<String, Value>], evaluations: &[Map<String, Value>]) ->
         loss_lines.push(Line::smooth("running mean", running_mean(&loss, loss.len() / 20)));
     }
     loss_lines.push(Line::marked("held-out", points(evaluations, "held_out_loss")));
-    vec![
+    let mut charts = Vec::new();
+    if !points(metrics, "kl_k1").is_empty() {
+        let rewards = ["reward", "gold"].map(|key| Line::smooth(key, points(metrics, key)));
+        let kl = ["kl_k1", "kl_k3"].map(|key| Line::smooth(key, points(metrics, key)));
+        charts.push(chart("Reward, and the one that is only measured", rewards.into()));
+        charts.push(chart("KL to the reference, nats a rollout", kl.into()));
+    }
+    charts.extend([
         chart("Loss, nats a token", loss_lines),
         chart("Gradient norm before clipping", vec![Line::smooth("norm", points(metrics, "grad_norm"))]),
         chart("Learning rate", vec![Line::smooth("rate", points(metrics, "lr"))]),
         chart("Tokens a second", vec![Line::smooth("speed", points(metrics, "tokens_per_second"))]),
-    ]
+    ]);
+    charts
 }
 
 /// The mean of each point and up to `window` before it.
