@@ -116,8 +116,11 @@ impl Learner<'_> {
                 session.gradients.scale(&device, factor as f32);
             }
         }
-        self.text_part(session, examples, update);
-        update.grad_norm_total = session.gradients.sum_of_squares(&device).sqrt();
+        update.grad_norm_total = update.grad_norm_ppo;
+        if !examples.is_empty() {
+            self.text_part(session, examples, update);
+            update.grad_norm_total = session.gradients.sum_of_squares(&device).sqrt();
+        }
         let scale = if clips_alone { 1.0 } else { session.clip_factor(update.grad_norm_total) };
         let mut value_scale = 1.0;
         if let Some(Companion { gradients, .. }) = &session.beside.companion {
@@ -137,9 +140,6 @@ impl Learner<'_> {
 
     /// c_ptx times the mean −log p of the text's tokens, at temperature 1 (arXiv 2203.02155, eq. 2).
     fn text_part(&self, session: &mut Session<'_>, examples: &[&Example], update: &mut Update) {
-        if examples.is_empty() {
-            return;
-        }
         let n_targets: usize = examples.iter().map(|example| example.n_targets()).sum();
         let slope = (-self.ppo.ptx_coefficient / n_targets as f64) as f32;
         let mut loss = 0.0;
