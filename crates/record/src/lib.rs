@@ -282,11 +282,7 @@ impl Serialize for Record {
 }
 
 /// An object of one field.
-fn entry<S: Serializer, T: Serialize>(
-    serializer: S,
-    key: &str,
-    value: &T,
-) -> Result<S::Ok, S::Error> {
+fn entry<S: Serializer, T: Serialize>(serializer: S, key: &str, value: &T) -> Result<S::Ok, S::Error> {
     let mut map = serializer.serialize_map(Some(1))?;
     map.serialize_entry(key, value)?;
     map.end()
@@ -313,31 +309,18 @@ mod tests {
         let row = Row {
             record: Record::Ranking(Ranking {
                 prompt: Prompt::Text("p".into()),
-                completions: vec![RankedCompletion {
-                    text: "a".into(),
-                    rank: 2,
-                }],
+                completions: vec![RankedCompletion { text: "a".into(), rank: 2 }],
             }),
-            meta: Meta {
-                id: Some("r1".into()),
-                source: Some(Source::Simulated),
-                ..Meta::default()
-            },
+            meta: Meta { id: Some("r1".into()), source: Some(Source::Simulated), ..Meta::default() },
         };
         let text = serde_json::to_string(&row).expect("serializable");
-        assert_eq!(
-            text,
-            r#"{"prompt":"p","completions":[{"text":"a","rank":2}],"id":"r1","source":"simulated"}"#
-        );
+        assert_eq!(text, r#"{"prompt":"p","completions":[{"text":"a","rank":2}],"id":"r1","source":"simulated"}"#);
     }
 
     #[test]
     fn every_kind_writes_the_fields_of_the_contract() {
         let check = |record: Record, expected: serde_json::Value| {
-            assert_eq!(
-                serde_json::to_value(&record).expect("serializable"),
-                expected
-            );
+            assert_eq!(serde_json::to_value(&record).expect("serializable"), expected);
         };
         let messages = vec![Message::user("q"), Message::assistant("a")];
         let prompt = Prompt::Messages(vec![Message::user("q")]);
@@ -365,11 +348,7 @@ mod tests {
             json!({"prompt": asked, "chosen": "c", "rejected": "r", "margin": 0.5}),
         );
         check(
-            Record::Unpaired(Unpaired {
-                prompt,
-                completion: "c".into(),
-                label: false,
-            }),
+            Record::Unpaired(Unpaired { prompt, completion: "c".into(), label: false }),
             json!({"prompt": asked, "completion": "c", "label": false}),
         );
     }
@@ -383,13 +362,8 @@ mod tests {
             Message::assistant("4"),
             Message::user("5"),
         ];
-        let record = Record::Demonstration(Demonstration::Conversation {
-            messages: messages.clone(),
-        });
-        assert_eq!(
-            record.prompt(),
-            Some(Prompt::Messages(messages[..3].to_vec()))
-        );
+        let record = Record::Demonstration(Demonstration::Conversation { messages: messages.clone() });
+        assert_eq!(record.prompt(), Some(Prompt::Messages(messages[..3].to_vec())));
         assert_eq!(Record::Text("x".into()).prompt(), None);
     }
 }

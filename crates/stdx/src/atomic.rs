@@ -93,11 +93,7 @@ impl PendingFolder {
         }
         let temporary = temporary_name(place);
         fs::create_dir(&temporary).map_err(FileError::at(&temporary, "create"))?;
-        Ok(Self {
-            temporary,
-            place: place.to_path_buf(),
-            published: false,
-        })
+        Ok(Self { temporary, place: place.to_path_buf(), published: false })
     }
 
     /// Where to write for now.
@@ -219,25 +215,16 @@ pub fn verify_folder(folder: &Path) -> Result<(), VerifyError> {
     let path = folder.join(MANIFEST);
     let text = fs::read_to_string(&path).map_err(FileError::at(&path, "read"))?;
     let manifest: Manifest =
-        serde_json::from_str(&text).map_err(|source| VerifyError::Manifest {
-            path: path.clone(),
-            source,
-        })?;
+        serde_json::from_str(&text).map_err(|source| VerifyError::Manifest { path: path.clone(), source })?;
     for (name, expected) in manifest.files {
-        let inside = Path::new(&name)
-            .components()
-            .all(|part| matches!(part, std::path::Component::Normal(_)));
+        let inside = Path::new(&name).components().all(|part| matches!(part, std::path::Component::Normal(_)));
         if !inside {
             return Err(VerifyError::Outside { path, name });
         }
         let path = folder.join(&name);
         let found = hash::file(&path)?;
         if found != expected {
-            return Err(VerifyError::Checksum {
-                path,
-                found,
-                expected,
-            });
+            return Err(VerifyError::Checksum { path, found, expected });
         }
     }
     Ok(())
@@ -252,11 +239,7 @@ pub fn remove_leftovers(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
         if !is_leftover(&entry.file_name().to_string_lossy()) {
             continue;
         }
-        let gone = if path.is_dir() {
-            fs::remove_dir_all(&path)
-        } else {
-            fs::remove_file(&path)
-        };
+        let gone = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         match gone {
             Ok(()) => removed.push(path),
             // Another process cleaned up at the same time.
@@ -290,13 +273,7 @@ mod tests {
     fn names(folder: &Path) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(folder)
             .expect("list")
-            .map(|entry| {
-                entry
-                    .expect("entry")
-                    .file_name()
-                    .into_string()
-                    .expect("text")
-            })
+            .map(|entry| entry.expect("entry").file_name().into_string().expect("text"))
             .collect();
         names.sort();
         names

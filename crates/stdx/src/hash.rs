@@ -17,10 +17,7 @@ pub fn file(path: &Path) -> Result<String, FileError> {
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; 1 << 20];
     loop {
-        match reader
-            .read(&mut buffer)
-            .map_err(FileError::at(path, "read"))?
-        {
+        match reader.read(&mut buffer).map_err(FileError::at(path, "read"))? {
             0 => return Ok(hasher.finalize().to_hex().to_string()),
             n => hasher.update(&buffer[..n]),
         };
@@ -122,10 +119,7 @@ mod tests {
     #[test]
     fn bytes_match_the_published_vector() {
         // BLAKE3 of the empty string, from the algorithm's published test vectors.
-        assert_eq!(
-            bytes(b""),
-            "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
-        );
+        assert_eq!(bytes(b""), "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262");
     }
 
     #[test]
@@ -133,10 +127,7 @@ mod tests {
         let a = json!({"b": [1, {"y": null, "x": "é\n"}], "a": 0.5});
         let b = json!({"a": 0.5, "b": [1, {"x": "é\n", "y": null}]});
         assert_eq!(json(&a), json(&b));
-        assert_eq!(
-            canonical_json(&a),
-            r#"{"a":0.5,"b":[1,{"x":"é\n","y":null}]}"#
-        );
+        assert_eq!(canonical_json(&a), r#"{"a":0.5,"b":[1,{"x":"é\n","y":null}]}"#);
         assert_ne!(json(&json!([1, 2])), json(&json!([2, 1])));
         assert_ne!(json(&json!("1")), json(&json!(1)));
     }
@@ -163,10 +154,6 @@ mod tests {
     #[test]
     fn a_missing_file_is_named() {
         let error = file(Path::new("/nowhere/at/all")).expect_err("missing");
-        assert!(
-            error
-                .to_string()
-                .starts_with("/nowhere/at/all: cannot open")
-        );
+        assert!(error.to_string().starts_with("/nowhere/at/all: cannot open"));
     }
 }

@@ -57,12 +57,7 @@ pub struct Lines<R> {
 impl<R: BufRead> Lines<R> {
     /// Reads from `source`, refusing lines longer than `limit` bytes.
     pub fn new(source: R, limit: usize) -> Self {
-        Self {
-            source,
-            line: 0,
-            limit,
-            ended: false,
-        }
+        Self { source, line: 0, limit, ended: false }
     }
 
     fn fail(&self, problem: LineProblem) -> Option<Result<(usize, String), LineError>> {
@@ -153,10 +148,7 @@ impl<R: BufRead, T: DeserializeOwned> Reader<R, T> {
 
     /// Reads from `source`, refusing lines longer than `limit` bytes.
     pub fn with_limit(source: R, limit: usize) -> Self {
-        Self {
-            lines: Lines::new(source, limit),
-            value: std::marker::PhantomData,
-        }
+        Self { lines: Lines::new(source, limit), value: std::marker::PhantomData }
     }
 }
 
@@ -170,10 +162,7 @@ impl<R: BufRead, T: DeserializeOwned> Iterator for Reader<R, T> {
         };
         Some(match serde_json::from_str(&text) {
             Ok(value) => Ok((line, value)),
-            Err(error) => Err(LineError {
-                line,
-                problem: LineProblem::Json(error),
-            }),
+            Err(error) => Err(LineError { line, problem: LineProblem::Json(error) }),
         })
     }
 }
@@ -185,9 +174,7 @@ pub fn write_line<T: Serialize>(out: &mut impl Write, value: &T) -> io::Result<(
 }
 
 /// `values` as the text of a JSONL file.
-pub fn to_string<T: Serialize>(
-    values: impl IntoIterator<Item = T>,
-) -> Result<String, serde_json::Error> {
+pub fn to_string<T: Serialize>(values: impl IntoIterator<Item = T>) -> Result<String, serde_json::Error> {
     let mut text = String::new();
     for value in values {
         text.push_str(&serde_json::to_string(&value)?);
@@ -234,13 +221,7 @@ mod tests {
         let endless = io::BufReader::new(io::repeat(b'x').take(50 << 20));
         let found: Vec<_> = Lines::new(endless, 1000).collect();
         assert_eq!(found.len(), 1);
-        assert!(matches!(
-            found[0],
-            Err(LineError {
-                line: 1,
-                problem: LineProblem::TooLong { limit: 1000 }
-            })
-        ));
+        assert!(matches!(found[0], Err(LineError { line: 1, problem: LineProblem::TooLong { limit: 1000 } })));
     }
 
     proptest! {

@@ -30,10 +30,6 @@ impl FileError {
     /// A closure for `map_err` that adds path and action.
     pub fn at(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
-        move |source| Self {
-            path,
-            action,
-            source,
-        }
+        move |source| Self { path, action, source }
     }
 }

@@ -20,9 +20,7 @@ impl Seed {
         hasher.update(&self.0.to_le_bytes());
         hasher.update(&index.to_le_bytes());
         hasher.update(name.as_bytes());
-        Stream {
-            generator: ChaCha8Rng::from_seed(*hasher.finalize().as_bytes()),
-        }
+        Stream { generator: ChaCha8Rng::from_seed(*hasher.finalize().as_bytes()) }
     }
 }
 
@@ -93,12 +91,7 @@ mod tests {
     fn a_stream_depends_on_seed_name_and_index_only() {
         let first = |seed: u64, name: &str, index| Seed(seed).stream(name, index).next_u64();
         assert_eq!(first(7, "shuffle", 3), first(7, "shuffle", 3));
-        let all = [
-            first(7, "shuffle", 3),
-            first(8, "shuffle", 3),
-            first(7, "dropout", 3),
-            first(7, "shuffle", 4),
-        ];
+        let all = [first(7, "shuffle", 3), first(8, "shuffle", 3), first(7, "dropout", 3), first(7, "shuffle", 4)];
         for (i, a) in all.iter().enumerate() {
             assert!(all[i + 1..].iter().all(|b| a != b));
         }
@@ -108,10 +101,7 @@ mod tests {
     /// The value is what this code printed when it was written; it pins, it proves nothing else.
     #[test]
     fn streams_are_pinned() {
-        assert_eq!(
-            Seed(1).stream("shuffle", 0).next_u64(),
-            5_399_314_141_545_081_393
-        );
+        assert_eq!(Seed(1).stream("shuffle", 0).next_u64(), 5_399_314_141_545_081_393);
     }
 
     #[test]
@@ -153,10 +143,7 @@ mod tests {
         }
         assert_eq!(counts.len(), 6);
         // Mean 1000, standard deviation 28.9.
-        assert!(
-            counts.values().all(|&n| (850..1150).contains(&n)),
-            "{counts:?}"
-        );
+        assert!(counts.values().all(|&n| (850..1150).contains(&n)), "{counts:?}");
     }
 
     proptest! {
