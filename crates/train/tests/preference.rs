@@ -20,11 +20,14 @@ fn conformance_run(bench: &Bench, name: &str, extra: &[&str]) -> Ran {
     bench.dpo(name, Call { sets: &sets, ..Call::default() }).unwrap()
 }
 
+/// Name, settings, losses and gradient norms of two steps.
+type Case<'a> = (&'a str, &'a [&'a str], &'a [f64], &'a [f64]);
+
 /// `refs.json`, made by TRL 1.16 and PyTorch 2.15: losses and gradient norms of two steps. cDPO has its first loss only.
 #[test]
 fn losses_and_gradients_agree_with_pytorch_and_trl() {
     let bench = Bench::of("tiny-policy", "preferences-dpo.jsonl");
-    let cases: [(&str, &[&str], &[f64], &[f64]); 5] = [
+    let cases: [Case; 5] = [
         ("sigmoid", &[], &[0.7110903859138489, 0.6823368072509766], &[0.718334436416626, 0.6813712120056152]),
         (
             "robust",

@@ -92,7 +92,7 @@ fn the_best_answers_that_ended_become_demonstrations() {
             .fold(f64::MIN, f64::max);
         assert_eq!(demonstration["reward"].as_f64().unwrap(), rival);
     }
-    assert!(reports[0].best_mean.unwrap() > reports[0].reward_mean);
+    assert!(reports[0].best_mean > reports[0].reward_mean);
     // they are rows that other stages read
     let read = corpus::read_rows(&demonstrations, &corpus::Options::of_kinds(&[record::Kind::Demonstration])).unwrap();
     assert_eq!(read.rows.len(), best.len());

@@ -91,6 +91,8 @@ fn a_reward_model_scores_as_pytorch_does() {
     let found = scorer.score(&asked).unwrap().concat();
     let expected = [0.12277230620384216, 0.12079241871833801, 0.1448642611503601, 0.11207631230354309];
     assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?}");
+    let nothing = [Asked { prompt: &prompts[0], completions: vec![] }];
+    assert_eq!(scorer.score(&nothing).unwrap(), [Vec::<f64>::new()]);
     assert!(RewardModel::open(&device, &conformance("tiny-policy"), Precision::F32, 2048).is_err());
 }
 

@@ -210,15 +210,12 @@ fn conclude(ended: Ended) -> Result<(), CommandError> {
 }
 
 fn describe(report: &Report) -> String {
-    let best = report.best_mean.map_or("none ended".to_owned(), |mean| format!("{mean:.4}"));
+    let Report { round, answers, prompts, without_end, .. } = report;
+    let number = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.4}"));
+    let (mean, std, best) = (number(report.reward_mean), number(report.reward_std), number(report.best_mean));
+    let ended = 100.0 * report.share_eos;
     format!(
-        "round {}: {} answers to {} prompts, reward {:.4} ± {:.4}, best {best}; {:.1} % ended, {} prompts without an answer that did",
-        report.round,
-        report.answers,
-        report.prompts,
-        report.reward_mean,
-        report.reward_std,
-        100.0 * report.share_eos,
-        report.without_end
+        "round {round}: {answers} answers to {prompts} prompts, {ended:.1} % ended; reward {mean} ± {std}, best {best}; \
+         {without_end} prompts without an answer that ended"
     )
 }

@@ -25,8 +25,8 @@ pub struct Sampled {
     pub completion: String,
     /// "stop" if it ended by itself, else "length".
     pub stop: &'static str,
-    /// Its reward.
-    pub reward: f64,
+    /// Its reward; absent if it did not end, for then it can't be chosen.
+    pub reward: Option<f64>,
     /// Who wrote it.
     pub source: Source,
 }
@@ -70,16 +70,16 @@ pub struct Report {
     pub without_end: usize,
     /// Share of answers that ended by themselves.
     pub share_eos: f64,
-    /// Mean reward of all answers.
-    pub reward_mean: f64,
-    /// Standard deviation of it (population).
-    pub reward_std: f64,
+    /// Mean reward of the answers that ended; absent without any.
+    pub reward_mean: Option<f64>,
+    /// Their standard deviation (population).
+    pub reward_std: Option<f64>,
     /// Mean reward of the best answers; absent without any.
     pub best_mean: Option<f64>,
     /// KL of always taking the best of n from the model itself, nats: ln n − (n − 1)/n.
     pub best_of_n_kl: f64,
-    /// Mean characters of all answers.
-    pub characters_mean: f64,
+    /// Mean characters of the answers that ended; absent without any.
+    pub characters_mean: Option<f64>,
     /// Mean characters of the best answers; absent without any.
     pub best_characters_mean: Option<f64>,
     /// Pearson's correlation of characters and reward: what a reward that only likes length would show; absent where
@@ -99,20 +99,30 @@ pub fn round(
         return Ok(None);
     }
     let n = request.settings.n;
-    let asked: Vec<Asked> = request
-        .prompts
-        .iter()
-        .zip(completions.chunks(n))
-        .map(|(prompt, of)| Asked { prompt, completions: of.iter().map(|completion| completion.text.as_str()).collect() })
-        .collect();
+    let asked: Vec<Asked> = request.prompts.iter().zip(completions.chunks(n)).map(ended).collect();
     let rewards = scorer.score(&asked)?;
     check(&scorer.name(), &asked, &rewards)?;
-    let rewards = rewards.concat();
-    let samples: Vec<Sampled> =
-        completions.iter().zip(&rewards).map(|(completion, &reward)| sampled(request.prompts, completion, reward)).collect();
+    let mut rewards = rewards.into_iter().flatten();
+    let samples: Vec<Sampled> = completions
+        .iter()
+        .map(|completion| {
+            let reward = if has_ended(completion) { rewards.next() } else { None };
+            sampled(request.prompts, completion, reward)
+        })
+        .collect();
     let best: Vec<Best> = samples.chunks(n).filter_map(best).collect();
     let report = report(index, n, &samples, &best);
     Ok(Some(Round { samples, best, report }))
+}
+
+fn has_ended(completion: &Completion) -> bool {
+    completion.stop == StopReason::End
+}
+
+/// The answers to a prompt that can be chosen.
+fn ended<'a>((prompt, completions): (&'a Prompt, &'a [Completion])) -> Asked<'a> {
+    let ended = completions.iter().filter(|completion| has_ended(completion));
+    Asked { prompt, completions: ended.map(|completion| completion.text.as_str()).collect() }
 }
 
 fn sample(request: &Request<'_>, index: usize, model: &Model) -> Result<Vec<Completion>, TrainError> {
@@ -139,27 +149,27 @@ fn sample(request: &Request<'_>, index: usize, model: &Model) -> Result<Vec<Comp
     Ok(generator.generate(&token_ids, &settings, &mut |_| flow())?)
 }
 
-fn sampled(prompts: &[Prompt], completion: &Completion, reward: f64) -> Sampled {
+fn sampled(prompts: &[Prompt], completion: &Completion, reward: Option<f64>) -> Sampled {
     Sampled {
         row: completion.prompt_idx,
         sample: completion.sample_idx,
         prompt: prompts[completion.prompt_idx].clone(),
         completion: completion.text.clone(),
-        stop: if completion.stop == StopReason::End { "stop" } else { "length" },
+        stop: if has_ended(completion) { "stop" } else { "length" },
         reward,
         source: Source::Model,
     }
 }
 
-/// The highest reward among answers that ended, the first of equals.
+/// The highest reward, the first of equals; only answers that ended have one.
 fn best(of_prompt: &[Sampled]) -> Option<Best> {
-    let ended = of_prompt.iter().filter(|sampled| sampled.stop == "stop");
-    let best = ended.reduce(|best, other| if other.reward > best.reward { other } else { best })?;
+    let rewarded = of_prompt.iter().filter_map(|sampled| Some((sampled, sampled.reward?)));
+    let (best, reward) = rewarded.reduce(|best, other| if other.1 > best.1 { other } else { best })?;
     Some(Best {
         prompt: best.prompt.clone(),
         completion: best.completion.clone(),
         source: Source::Model,
-        reward: best.reward,
+        reward,
         row: best.row,
     })
 }
@@ -167,23 +177,24 @@ fn best(of_prompt: &[Sampled]) -> Option<Best> {
 fn report(index: usize, n: usize, samples: &[Sampled], best: &[Best]) -> Report {
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let some_mean = |values: Vec<f64>| (!values.is_empty()).then(|| mean(&values));
-    let rewards: Vec<f64> = samples.iter().map(|sampled| sampled.reward).collect();
     let characters = |text: &String| text.chars().count() as f64;
-    let lengths: Vec<f64> = samples.iter().map(|sampled| characters(&sampled.completion)).collect();
-    let reward_mean = mean(&rewards);
-    let squares: Vec<f64> = rewards.iter().map(|reward| (reward - reward_mean).powi(2)).collect();
+    let ended = || samples.iter().filter_map(|sampled| Some((characters(&sampled.completion), sampled.reward?)));
+    let (lengths, rewards): (Vec<f64>, Vec<f64>) = ended().unzip();
+    let reward_mean = some_mean(rewards.clone());
+    let deviation = |mean: f64| some_mean(rewards.iter().map(|reward| (reward - mean).powi(2)).collect());
+    let reward_std = reward_mean.and_then(deviation).map(f64::sqrt);
     let prompts = samples.len() / n;
     Report {
         round: index,
         prompts,
         answers: samples.len(),
         without_end: prompts - best.len(),
-        share_eos: samples.iter().filter(|sampled| sampled.stop == "stop").count() as f64 / samples.len() as f64,
+        share_eos: rewards.len() as f64 / samples.len() as f64,
         reward_mean,
-        reward_std: mean(&squares).sqrt(),
+        reward_std,
         best_mean: some_mean(best.iter().map(|best| best.reward).collect()),
         best_of_n_kl: best_of_n::kl(n),
-        characters_mean: mean(&lengths),
+        characters_mean: some_mean(lengths.clone()),
         best_characters_mean: some_mean(best.iter().map(|best| characters(&best.completion)).collect()),
         length_reward_correlation: correlation::pearson(&lengths, &rewards).ok(),
     }
@@ -195,6 +206,7 @@ mod tests {
 
     fn sampled(row: usize, stop: &'static str, reward: f64, completion: &str) -> Sampled {
         let prompt = Prompt::Text(row.to_string());
+        let reward = (stop == "stop").then_some(reward);
         Sampled { row, sample: 0, prompt, completion: completion.into(), stop, reward, source: Source::Model }
     }
 
@@ -216,8 +228,9 @@ mod tests {
         assert_eq!(texts, ["bb", ""]);
         let report = report(1, 3, &samples, &best);
         assert_eq!((report.prompts, report.without_end), (3, 1));
-        // (1 + 2 + 2 + 9 − 1 + 0 + 1 + 1 + 2)/9; best (2 − 1)/2
-        assert!((report.reward_mean - 17.0 / 9.0).abs() < 1e-12);
+        // those that ended: (1 + 2 + 2 − 1)/4, of 1, 2, 3 and 0 characters; best (2 − 1)/2
+        assert_eq!((report.reward_mean, report.characters_mean), (Some(1.0), Some(1.5)));
+        assert_eq!(report.share_eos, 4.0 / 9.0);
         assert_eq!((report.best_mean, report.best_characters_mean), (Some(0.5), Some(1.0)));
         assert!((report.best_of_n_kl - (3.0_f64.ln() - 2.0 / 3.0)).abs() < 1e-12);
     }

@@ -51,6 +51,9 @@ impl ImplicitReward {
 
     fn of_group(&mut self, group: &[&Tree]) -> Vec<Vec<f64>> {
         let (batch, request) = tree::log_probs(group.iter().copied(), true);
+        if batch.is_empty() {
+            return group.iter().map(|_| Vec::new()).collect(); // prompts without any completion
+        }
         let policy = self.policy.forward(&batch, &request, &mut self.workspace).log_probs;
         let reference = self.reference.forward(&batch, &request, &mut self.workspace).log_probs;
         let mut at = 0;

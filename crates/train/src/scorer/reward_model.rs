@@ -99,6 +99,10 @@ impl Scorer for RewardModel {
         let mut rewards = Vec::with_capacity(trees.len());
         for group in tree::groups(&trees, Some(self.micro_tokens), |tree| tree::n_tokens(tree, true)) {
             let (batch, request) = tree::scalars(group.iter().copied(), true);
+            if batch.is_empty() {
+                rewards.extend(group.iter().map(|_| Vec::new())); // prompts without any completion
+                continue;
+            }
             let outputs = self.model.forward(&batch, &request, &mut self.workspace);
             let mut scalars = outputs.scalars.into_iter().map(f64::from);
             rewards.extend(group.iter().map(|tree| scalars.by_ref().take(tree.branches.len()).collect::<Vec<f64>>()));
