@@ -1,5 +1,7 @@
 //! The `helpmate` binary: argv, environment, terminal and exit codes. It knows no algorithm; what it prints on stdout
 //! is data, all else goes to stderr.
+// Doc comments here are the help, where brackets mean "optional" and angles stand around names.
+#![allow(rustdoc::broken_intra_doc_links, rustdoc::invalid_html_tags, rustdoc::bare_urls)]
 
 mod arguments;
 mod cache;
