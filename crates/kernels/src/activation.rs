@@ -138,7 +138,7 @@ fn gelu_backward_body<V: Lanes>(kind: Gelu, x: &[f32], dy: &[f32], dx: &mut [f32
 /// 2√(2/π)·(x + 0.044715·x³) and its derivative.
 #[inline(always)]
 fn tanh_argument<V: Lanes>(x: V) -> (V, V) {
-    const FACTOR: f32 = 1.595_769_1;
+    const FACTOR: f32 = 1.595_769;
     let square = x * x;
     let value = square.mul_add(V::splat(FACTOR * 0.044_715), V::splat(FACTOR)) * x;
     let derivative = square.mul_add(V::splat(3.0 * FACTOR * 0.044_715), V::splat(FACTOR));

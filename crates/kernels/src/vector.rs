@@ -46,6 +46,8 @@ pub(crate) trait Lanes:
     fn interleave(self, other: Self) -> (Self, Self);
     /// Sum of all lanes.
     fn sum(self) -> f32;
+    /// Sums of all lanes of four registers, for less than four single sums.
+    fn four_sums(four: [Self; 4]) -> [f32; 4];
     /// Maximum of all lanes.
     fn maximum(self) -> f32;
 
@@ -101,7 +103,7 @@ pub(crate) trait Lanes:
         // (e^r − 1 − r)/r², fitted for the least relative error of e^r: 3.1e-9 before rounding.
         let p = Self::splat(1.381_459_6e-3)
             .mul_add(r, Self::splat(8.368_717e-3))
-            .mul_add(r, Self::splat(4.166_838_8e-2))
+            .mul_add(r, Self::splat(4.166_839e-2))
             .mul_add(r, Self::splat(1.666_652_1e-1))
             .mul_add(r, Self::splat(4.999_999_3e-1));
         let e = p.mul_add(r * r, r) + Self::splat(1.0);
@@ -123,7 +125,7 @@ pub(crate) trait Lanes:
         let e = (a * a * Self::splat(-0.5)).exp();
         // Φ(−a) = e^(−a²/2)·R(t), t = 1/(1 + 0.3a); R fitted on 0 ≤ a ≤ 13.5 for the least relative error: 5.8e-8.
         let t = one / a.mul_add(Self::splat(0.3), one);
-        let r = Self::splat(3.833_404_1e-2)
+        let r = Self::splat(3.833_404e-2)
             .mul_add(t, Self::splat(-1.689_510_5e-1))
             .mul_add(t, Self::splat(2.282_158_1e-1))
             .mul_add(t, Self::splat(-7.599_825_5e-2))
@@ -133,7 +135,7 @@ pub(crate) trait Lanes:
             .mul_add(t, Self::splat(1.194_930_7e-1))
             .mul_add(t, Self::splat(6.852_792_5e-6));
         let tail = e * r;
-        let density = e * Self::splat(0.398_942_28);
+        let density = e * Self::splat(0.398_942_3);
         (density, self.select_below(zero, tail, one - tail))
     }
 }
@@ -273,6 +275,10 @@ impl Lanes for F32x4 {
         (a + c) + (b + d)
     }
     #[inline(always)]
+    fn four_sums(four: [Self; 4]) -> [f32; 4] {
+        four.map(Self::sum)
+    }
+    #[inline(always)]
     fn maximum(self) -> f32 {
         let [a, b, c, d] = self.0;
         a.max(c).max(b.max(d))
@@ -388,6 +394,17 @@ mod x86 {
             }
         }
         #[inline(always)]
+        fn four_sums(four: [Self; 4]) -> [f32; 4] {
+            // SAFETY: the trait's contract.
+            unsafe {
+                let ab = _mm256_hadd_ps(four[0].0, four[1].0);
+                let cd = _mm256_hadd_ps(four[2].0, four[3].0);
+                let abcd = _mm256_hadd_ps(ab, cd);
+                let sums = _mm_add_ps(_mm256_castps256_ps128(abcd), _mm256_extractf128_ps::<1>(abcd));
+                std::mem::transmute::<__m128, [f32; 4]>(sums)
+            }
+        }
+        #[inline(always)]
         fn maximum(self) -> f32 {
             // SAFETY: the trait's contract.
             unsafe {
@@ -395,6 +412,15 @@ mod x86 {
                 let x = _mm_max_ps(x, _mm_movehl_ps(x, x));
                 _mm_cvtss_f32(_mm_max_ss(x, _mm_shuffle_ps::<1>(x, x)))
             }
+        }
+    }
+
+    impl F32x16 {
+        /// The lower lanes plus the upper.
+        #[inline(always)]
+        fn halved(self) -> F32x8 {
+            // SAFETY: the trait's contract.
+            F32x8(unsafe { _mm256_add_ps(_mm512_castps512_ps256(self.0), _mm512_extractf32x8_ps::<1>(self.0)) })
         }
     }
 
@@ -472,6 +498,11 @@ mod x86 {
             unsafe { _mm512_reduce_add_ps(self.0) }
         }
         #[inline(always)]
+        fn four_sums(four: [Self; 4]) -> [f32; 4] {
+            let [a, b, c, d] = four;
+            F32x8::four_sums([a.halved(), b.halved(), c.halved(), d.halved()])
+        }
+        #[inline(always)]
         fn maximum(self) -> f32 {
             // SAFETY: the trait's contract.
             unsafe { _mm512_reduce_max_ps(self.0) }
@@ -519,6 +550,22 @@ mod tests {
         }
     }
     per_isa! { fn turn_per_isa(x: &mut [f32; 256]) = turn; }
+
+    #[inline(always)]
+    fn four<V: Lanes>(x: &[f32; 64]) -> [f32; 4] {
+        V::four_sums(std::array::from_fn(|i| V::load(&x[i * V::WIDTH..])))
+    }
+    per_isa! { fn four_per_isa(x: &[f32; 64]) -> [f32; 4] = four; }
+
+    #[test]
+    fn four_sums_at_once() {
+        let x: [f32; 64] = std::array::from_fn(|i| (i * i) as f32);
+        for isa in isas() {
+            let n = width(isa);
+            let expected: [f32; 4] = std::array::from_fn(|i| x[i * n..(i + 1) * n].iter().sum());
+            assert_eq!(four_per_isa(isa, &x), expected, "{isa:?}");
+        }
+    }
 
     #[test]
     fn squares_are_transposed() {

@@ -102,14 +102,37 @@ fn dot_products_body<V: Lanes>(
     scores: &mut [f32],
     row_length: usize,
 ) {
-    for (i, key) in keys.chunks(stride).enumerate() {
-        let key = &key[..head_dim];
+    let n_keys = (keys.len() + stride - head_dim) / stride;
+    for first in (0..n_keys).step_by(4) {
+        let n = 4.min(n_keys - first);
+        // A row behind the last is the last again, and its product is dropped: one kind of sum for every key.
+        let rows: [&[f32]; 4] = [0, 1, 2, 3].map(|i| {
+            let start = (first + i.min(n - 1)) * stride;
+            &keys[start..start + head_dim]
+        });
         for (head, query) in query.chunks_exact(padded(head_dim)).enumerate() {
-            let mut sum = V::zero();
-            for start in (0..head_dim).step_by(V::WIDTH) {
-                sum = V::load_up_to(&key[start..]).mul_add(V::load(&query[start..]), sum);
+            let mut sums = [V::zero(); 4];
+            let whole = head_dim / V::WIDTH * V::WIDTH;
+            for start in (0..whole).step_by(V::WIDTH) {
+                // SAFETY: rows have head_dim elements and a query more; start + WIDTH is at most head_dim.
+                unsafe {
+                    let query = V::load_from(query.as_ptr().add(start));
+                    for i in 0..4 {
+                        sums[i] = V::load_from(rows[i].as_ptr().add(start)).mul_add(query, sums[i]);
+                    }
+                }
             }
-            scores[head * row_length + i] = sum.sum() * scale;
+            if whole < head_dim {
+                let query = V::load(&query[whole..]);
+                for i in 0..4 {
+                    sums[i] = V::load_up_to(&rows[i][whole..]).mul_add(query, sums[i]);
+                }
+            }
+            let sums = V::four_sums(sums);
+            let scores = &mut scores[head * row_length + first..head * row_length + first + n];
+            for (score, sum) in scores.iter_mut().zip(sums) {
+                *score = sum * scale;
+            }
         }
     }
 }
