@@ -1,7 +1,7 @@
 //! The GGUF format (versions 2 and 3, little-endian): metadata, a list of tensors, and their bytes, often quantised.
 //!
 //! <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>. [`GgufFile`] is the file as it is; [`checkpoint`] gives
-//! it the names, layouts and `config.json` that `transformers` has for the same model; [`write`] is the way back.
+//! it the names, layouts and `config.json` that `transformers` has for the same model; [`write()`] is the way back.
 mod block;
 mod config;
 mod export;

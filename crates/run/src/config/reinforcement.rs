@@ -1,4 +1,5 @@
 //! `helpmate ppo`: learning from rewards.
+#![allow(rustdoc::broken_intra_doc_links)] // the documentation of keys is help, where brackets mean "optional"
 use super::sections::{
     DataSection, Field, ModelSection, OptimizerSection, OverLength, Paths, Schedule, Section, TrainSection, section,
 };
