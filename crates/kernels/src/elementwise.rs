@@ -60,7 +60,7 @@ pub fn scale(device: &Device, y: &mut [f32], factor: f32) {
     });
 }
 
-/// Row i of out = row ids[i] of table `[V, D]`.
+/// Row i of out = row ids\[i\] of table `[V, D]`.
 pub fn gather_rows(device: &Device, table: &[f32], width: usize, ids: &[u32], out: &mut [f32]) {
     assert_eq!(out.len(), ids.len() * width, "rows of {width} for {} ids", ids.len());
     let shared = SharedMut::new(out);
@@ -74,7 +74,7 @@ pub fn gather_rows(device: &Device, table: &[f32], width: usize, ids: &[u32], ou
     });
 }
 
-/// Row ids[i] of table += row i of x; equal ids add in order of i.
+/// Row ids\[i\] of table += row i of x; equal ids add in order of i.
 pub fn scatter_add_rows(device: &Device, x: &[f32], width: usize, ids: &[u32], table: &mut [f32]) {
     assert_eq!(x.len(), ids.len() * width, "rows of {width} for {} ids", ids.len());
     let shared = SharedMut::new(table);

@@ -4,7 +4,7 @@
 //! With z = h·Wᵀ / temperature: log p = z_target − logsumexp(z); entropy = logsumexp(z) − Σ p·z (nats).
 //! d(log p)/dz = onehot − p;  d(entropy)/dz_i = −p_i (log p_i + entropy).
 //!
-//! A chunk's logits go to one buffer of at most [`CHUNK_ELEMENTS`] elements (or 16 rows) that the calling thread
+//! A chunk's logits go to one buffer of at most `CHUNK_ELEMENTS` elements (or 16 rows) that the calling thread
 //! keeps, and are turned into their own gradients in place. Computing them a second time instead, in tiles that never
 //! leave the cache, would cost a third product of the same size beside the two or three that there are.
 use crate::Device;
