@@ -1,7 +1,7 @@
 //! AdamW (arXiv 1711.05101) in one pass over parameters, gradients and moments; f32 master weights.
 use crate::Device;
 use crate::pool::SharedMut;
-use crate::vector::{Lanes, per_isa};
+use crate::vector::{Lanes, WIDEST, per_isa};
 
 /// One step's numbers. Decoupled decay: p ← p − lr·weight_decay·p, then Adam's step with bias-corrected moments
 /// (PyTorch's order and formula: denominator √v/√(1−β₂ᵗ) + ε).
@@ -107,18 +107,42 @@ fn adamw_body<V: Lanes>(
     first: &mut [f32],
     second: &mut [f32],
 ) {
-    for start in (0..parameter.len()).step_by(V::WIDTH) {
-        let g = V::load_up_to(&gradient[start..]) * V::splat(factors.gradient_scale);
-        let m = V::load_up_to(&first[start..]) * V::splat(factors.beta1);
-        let m = g.mul_add(V::splat(factors.one_minus_beta1), m);
-        let v = V::load_up_to(&second[start..]) * V::splat(factors.beta2);
-        let v = (g * V::splat(factors.one_minus_beta2)).mul_add(g, v);
-        let denominator = v.sqrt().mul_add(V::splat(factors.root_factor), V::splat(factors.epsilon));
-        let kept = V::load_up_to(&parameter[start..]) * V::splat(factors.keep);
-        m.store_up_to(&mut first[start..]);
-        v.store_up_to(&mut second[start..]);
-        (kept - V::splat(factors.step_size) * m / denominator).store_up_to(&mut parameter[start..]);
+    // Whole registers in a loop that calls nothing, so that everything stays in registers; the rest in padding.
+    let whole = parameter.len() / V::WIDTH * V::WIDTH;
+    for start in (0..whole).step_by(V::WIDTH) {
+        let (parameter, gradient) = (&mut parameter[start..], &gradient[start..]);
+        adamw_register::<V>(factors, parameter, gradient, &mut first[start..], &mut second[start..]);
     }
+    let rest = parameter.len() - whole;
+    let mut padding = [[0.0; WIDEST]; 4];
+    for (padding, source) in padding.iter_mut().zip([&*parameter, gradient, &*first, &*second]) {
+        padding[..rest].copy_from_slice(&source[whole..]);
+    }
+    let [p, g, m, v] = &mut padding;
+    adamw_register::<V>(factors, p, g, m, v);
+    parameter[whole..].copy_from_slice(&p[..rest]);
+    first[whole..].copy_from_slice(&m[..rest]);
+    second[whole..].copy_from_slice(&v[..rest]);
+}
+
+/// The first `WIDTH` elements.
+#[inline(always)]
+fn adamw_register<V: Lanes>(
+    factors: Factors,
+    parameter: &mut [f32],
+    gradient: &[f32],
+    first: &mut [f32],
+    second: &mut [f32],
+) {
+    let g = V::load(gradient) * V::splat(factors.gradient_scale);
+    let m = g.mul_add(V::splat(factors.one_minus_beta1), V::load(first) * V::splat(factors.beta1));
+    let v = V::load(second) * V::splat(factors.beta2);
+    let v = (g * V::splat(factors.one_minus_beta2)).mul_add(g, v);
+    let denominator = v.sqrt().mul_add(V::splat(factors.root_factor), V::splat(factors.epsilon));
+    let kept = V::load(parameter) * V::splat(factors.keep);
+    m.store(first);
+    v.store(second);
+    (kept - V::splat(factors.step_size) * m / denominator).store(parameter);
 }
 
 per_isa! { fn squares(x: &[f32]) -> f64 = squares_body; }
