@@ -144,7 +144,11 @@ fn refuse_changes(before: &Settings, now: &Settings) -> Result<(), TrainError> {
         return Ok(());
     }
     let found = serde_json::to_string(now).unwrap_or_default();
-    Err(TrainError::Option { key: "--resume", found, expected: "the settings in reject.json, which the run began with" })
+    Err(TrainError::Option {
+        key: "--resume",
+        found,
+        expected: "the settings in reject.json, which the run began with",
+    })
 }
 
 /// The report of a round that stands, or of one sampled now; `None` when interrupted.
