@@ -44,6 +44,7 @@ fn render_configs() -> String {
     add_config::<run::SftConfig>(&mut text);
     add_config::<run::PretrainConfig>(&mut text);
     add_config::<run::RmConfig>(&mut text);
+    add_config::<run::DpoConfig>(&mut text);
     add_config::<run::PpoConfig>(&mut text);
     text
 }

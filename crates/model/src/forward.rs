@@ -168,10 +168,9 @@ impl Model {
         pass: &Pass,
         attend: Attend,
     ) {
-        let (layer, architecture, device, t) =
-            (&self.parameters.layers[layer_idx], &self.architecture, &self.device, pass.n_tokens);
+        let (layer, architecture, t) = (&self.parameters.layers[layer_idx], &self.architecture, pass.n_tokens);
         let Scratch { normed, branch, activated, low, .. } = scratch;
-        let (d, dropout) = (architecture.hidden_size, pass.noise.dropout);
+        let d = architecture.hidden_size;
 
         let normed = sized(normed, t * d);
         self.normalise(&layer.attention_norm, x, normed, &mut tape.attention_mean, &mut tape.attention_inverse);
@@ -195,7 +194,6 @@ impl Model {
             next.copy_from_slice(middle);
         }
         self.add_branch(&layer.down, activated, next, branch, low, pass, mlp_stream(layer_idx));
-        debug_assert!(dropout >= 0.0 && device.pool.threads() > 0);
     }
 
     /// residual += dropout(linear(x)).
