@@ -11,6 +11,7 @@ pub const RANKS: &[(&str, Option<u32>)] = &[
     ("record", Some(1)),
     ("model", Some(1)),
     ("endpoint", Some(1)),
+    ("world", Some(2)),
     ("render", Some(2)),
     ("corpus", Some(2)),
     ("run", Some(2)),

@@ -1,0 +1,21 @@
+//! A small invented world in which truthful, helpful and harmful are facts.
+//!
+//! [`World::new`] makes tables of facts from a seed. From them come texts to pretrain on ([`World::document`]),
+//! demonstrations and prompts, and what is needed to check an answer: [`World::understand`] reads a prompt back into
+//! a [`Request`], [`World::solution`] says what is right. All of it is integer arithmetic on seeded random streams,
+//! so that the bytes are equal anywhere. It knows nothing of models, tokens or files.
+pub mod deed;
+mod fact;
+mod request;
+mod rows;
+mod world;
+
+pub use fact::{Fact, Kind, Relation};
+pub use request::{
+    Constraint, Harm, HarmKind, Operation, Request, Rewriting, SmallTalk, Solution, Style, Task, UseCase,
+};
+pub use rows::{HeldOut, PromptRow, Split};
+pub use world::World;
+
+/// The seed of the world that the shipped base models know.
+pub const SHIPPED_SEED: u64 = 1;
