@@ -7,7 +7,7 @@ use crate::session::Session;
 use render::Renderer;
 use run::metrics::JsonLines;
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 /// Rollouts in `samples.jsonl` at a time.
 const SAMPLES: usize = 4;
@@ -96,13 +96,10 @@ pub(super) fn metrics(groups: &[Group], kl: &Kl, beta: f64, tally: &Tally) -> Ve
     ]
 }
 
-/// Different pairs of neighbouring response tokens ÷ all of them (arXiv 1510.03055); falls when answers become alike.
+/// distinct-2 of the response tokens; falls when answers become alike.
 fn distinct_2(groups: &[Group]) -> f64 {
     let branches = groups.iter().flat_map(|group| &group.tree.branches);
-    let pairs: Vec<[u32; 2]> =
-        branches.flat_map(|branch| branch.token_ids.windows(2).map(|pair| [pair[0], pair[1]])).collect();
-    let different: HashSet<&[u32; 2]> = pairs.iter().collect();
-    different.len() as f64 / pairs.len() as f64
+    text::diversity::distinct_n(branches.map(|branch| &branch.token_ids[..]), 2)
 }
 
 /// What is written beside `metrics.jsonl`.
