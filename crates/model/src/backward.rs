@@ -3,8 +3,9 @@
 use crate::architecture::{Mlp, Norm};
 use crate::batch::TreeBatch;
 use crate::forward::{Attend, EMBEDDING_STREAM, Pass, attention_stream, mlp_stream};
-use crate::model::Model;
+use crate::model::{Model, Noise};
 use crate::parameters::{Layer, Linear, NormWeights, Storage, Vector};
+use crate::readout::{Dependents, Within};
 use crate::workspace::{HeadTape, LayerTape, Scratch, Workspace, sized};
 use crate::{Derivatives, Request, lora};
 use kernels::attention::{self, QkvLayout};
@@ -205,7 +206,7 @@ impl Model {
     ) {
         let (architecture, device, t) = (&self.architecture, &self.device, pass.n_tokens);
         let (stride, query) = (architecture.qkv_width(), architecture.query_width());
-        let Scratch { normed, branch, low, d_normed, d_attention, d_qkv, .. } = scratch;
+        let Scratch { normed, branch, low, d_normed, d_attention, d_qkv, wide, .. } = scratch;
         let attention = &tape.attention[..t * query];
         let d_attention = sized(d_attention, t * query);
         let d_output = self.masked(d_result.unwrap_or(dx), branch, pass, attention_stream(layer_idx));
@@ -213,18 +214,20 @@ impl Model {
 
         let layout = QkvLayout { stride, query: 0, key: query, value: query + architecture.key_width() };
         let d_qkv = sized(d_qkv, t * stride);
-        let log_sum_exp = &tape.log_sum_exp[..t * architecture.n_heads];
-        attention::backward(
-            device,
-            self.attention_shape(),
-            pass.blocks,
-            layout,
-            &tape.qkv[..t * stride],
-            attention,
-            log_sum_exp,
-            d_attention,
-            d_qkv,
-        );
+        match &pass.within {
+            Some(within) => self.attention_within(within, pass.blocks, layout, d_attention, d_qkv, wide),
+            None => attention::backward(
+                device,
+                self.attention_shape(),
+                pass.blocks,
+                layout,
+                &tape.qkv[..t * stride],
+                attention,
+                &tape.log_sum_exp[..t * architecture.n_heads],
+                d_attention,
+                d_qkv,
+            ),
+        }
         let (n_heads, n_kv_heads) = (architecture.n_heads, architecture.n_kv_heads);
         if let Some(table) = pass.table {
             rotary::rotate(
@@ -355,13 +358,18 @@ impl Model {
 
     /// All layers and the embedding, from `scratch.dx` down.
     pub(crate) fn layers_backward(&self, batch: &TreeBatch, workspace: &mut Workspace, sink: &mut Sink) {
+        // (Dropout's masks are drawn by a number's place among those of all tokens.)
+        if !self.trains_embedding(sink) && self.lora.is_none() && workspace.noise.dropout == 0.0 {
+            return self.dependents_backward(batch, workspace, sink);
+        }
         let (t, d) = (batch.len(), self.architecture.hidden_size);
         let Workspace { checkpoint_activations, inputs, layers, scratch, blocks, noise, .. } = workspace;
         let last_position = batch.positions().iter().copied().max().unwrap_or(0) as usize;
         let table = self.rotary_table(last_position + 1);
-        let pass = Pass { n_tokens: t, positions: batch.positions(), blocks, table: table.as_deref(), noise: *noise };
-        let trains_embedding =
-            matches!(self.parameters.embedding.storage, Storage::Flat { offset, .. } if offset >= sink.start);
+        let noise = *noise;
+        let table = table.as_deref();
+        let pass = Pass { n_tokens: t, positions: batch.positions(), blocks, table, noise, within: None };
+        let wants_first_dx = self.trains_embedding(sink) || self.parameters.learned.is_some();
         let mut dx = std::mem::take(&mut scratch.dx);
         for layer_idx in (0..self.architecture.n_layers).rev() {
             let (before, after) = inputs.split_at_mut(layer_idx + 1);
@@ -371,34 +379,68 @@ impl Model {
                 self.layer_forward(layer_idx, x, &mut after[0][..t * d], &mut layers[0], scratch, &pass, Attend::Batch);
             }
             let tape = &layers[if *checkpoint_activations { 0 } else { layer_idx }];
-            self.layer_backward(
-                layer_idx,
-                x,
-                tape,
-                scratch,
-                &pass,
-                &mut dx[..t * d],
-                sink,
-                layer_idx > 0 || trains_embedding,
-            );
+            let wants_dx = layer_idx > 0 || wants_first_dx;
+            self.layer_backward(layer_idx, x, tape, scratch, &pass, &mut dx[..t * d], sink, wants_dx);
         }
-        self.embedding_backward(batch, &mut dx[..t * d], &pass, sink);
+        self.embedding_backward(batch.token_ids(), batch.positions(), &mut dx[..t * d], noise, sink);
         scratch.dx = dx;
     }
 
-    fn embedding_backward(&self, batch: &TreeBatch, dx: &mut [f32], pass: &Pass, sink: &mut Sink) {
+    fn trains_embedding(&self, sink: &Sink) -> bool {
+        matches!(self.parameters.embedding.storage, Storage::Flat { offset, .. } if offset >= sink.start)
+    }
+
+    /// The same where nothing trains below a head and a learned token: only what depends on the token has a gradient to
+    /// carry, so only those rows are run; of the others keys and values are read.
+    fn dependents_backward(&self, batch: &TreeBatch, workspace: &mut Workspace, sink: &mut Sink) {
+        let learned = self.parameters.learned.as_ref().map(|learned| learned.token_id);
+        let Dependents { rows, token_ids, positions, blocks: own_blocks } = &Dependents::of(batch, learned);
+        let (t, n, d) = (batch.len(), rows.len(), self.architecture.hidden_size);
+        if n == 0 {
+            return;
+        }
+        let Workspace { checkpoint_activations, inputs, layers, scratch, blocks, noise, .. } = workspace;
+        let last_position = batch.positions().iter().copied().max().unwrap_or(0) as usize;
+        let table = self.rotary_table(last_position + 1);
+        let (table, noise) = (table.as_deref(), *noise);
+        let pass = Pass { n_tokens: t, positions: batch.positions(), blocks, table, noise, within: None };
+        let (mut dx, mut x_own, mut own) = (vec![0.0; n * d], vec![0.0; n * d], LayerTape::default());
+        elementwise::gather_rows(&self.device, &scratch.dx[..t * d], d, rows, &mut dx);
+        for layer_idx in (0..self.architecture.n_layers).rev() {
+            let (before, after) = inputs.split_at_mut(layer_idx + 1);
+            let x = &before[layer_idx][..t * d];
+            if *checkpoint_activations {
+                self.layer_forward(layer_idx, x, &mut after[0][..t * d], &mut layers[0], scratch, &pass, Attend::Batch);
+            }
+            let tape = &layers[if *checkpoint_activations { 0 } else { layer_idx }];
+            elementwise::gather_rows(&self.device, x, d, rows, &mut x_own);
+            tape.gather(&self.device, &self.architecture, rows, &mut own);
+            let within = Some(Within { rows, tape, n_tokens: t });
+            let pass = Pass { n_tokens: n, positions, blocks: own_blocks, table, noise, within };
+            self.layer_backward(layer_idx, &x_own, &own, scratch, &pass, &mut dx, sink, true);
+        }
+        self.embedding_backward(token_ids, positions, &mut dx, noise, sink);
+    }
+
+    fn embedding_backward(&self, token_ids: &[u32], positions: &[u32], dx: &mut [f32], noise: Noise, sink: &mut Sink) {
         let d = self.architecture.hidden_size;
-        if pass.noise.dropout > 0.0 {
-            elementwise::dropout(&self.device, pass.noise.seed, EMBEDDING_STREAM, pass.noise.dropout, dx);
+        if noise.dropout > 0.0 {
+            elementwise::dropout(&self.device, noise.seed, EMBEDDING_STREAM, noise.dropout, dx);
+        }
+        if let Some(learned) = &self.parameters.learned
+            && let Some(d_row) = sink.vector(&learned.row)
+        {
+            let rows = dx.chunks(d).zip(token_ids).filter(|(_, id)| **id == learned.token_id);
+            rows.for_each(|(row, _)| d_row.iter_mut().zip(row).for_each(|(sum, g)| *sum += g));
         }
         let embedding = &self.parameters.embedding;
         if let Storage::Flat { offset, .. } = embedding.storage
             && let Some(d_table) = sink.range(offset, embedding.n_out * d)
         {
-            elementwise::scatter_add_rows(&self.device, dx, d, batch.token_ids(), d_table);
+            elementwise::scatter_add_rows(&self.device, dx, d, token_ids, d_table);
         }
         if let Some(d_table) = self.parameters.positions.as_ref().and_then(|table| sink.vector(table)) {
-            elementwise::scatter_add_rows(&self.device, dx, d, batch.positions(), d_table);
+            elementwise::scatter_add_rows(&self.device, dx, d, positions, d_table);
         }
     }
 }

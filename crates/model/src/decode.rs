@@ -60,6 +60,7 @@ impl Model {
             blocks: &tokens.blocks,
             table: table.as_deref(),
             noise: Noise::default(),
+            within: None,
         };
         let Workspace { inputs, layers, scratch, .. } = workspace;
         inputs.resize_with(2.max(inputs.len()), Vec::new);

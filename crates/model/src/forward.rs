@@ -6,6 +6,7 @@ use crate::architecture::{Mlp, Norm};
 use crate::batch::TreeBatch;
 use crate::model::{Model, Noise};
 use crate::parameters::{Layer, Linear, NormWeights, Storage};
+use crate::readout::Within;
 use crate::workspace::{HeadTape, LayerTape, Scratch, Workspace, sized};
 use crate::{Outputs, Request, lora};
 use kernels::attention::{self, AttentionShape, QueryBlock, Rows, Span};
@@ -28,6 +29,8 @@ pub(crate) struct Pass<'a> {
     pub blocks: &'a [QueryBlock],
     pub table: Option<&'a rotary::RotaryTable>,
     pub noise: Noise,
+    /// A backward pass over some of a batch's tokens: where it finds the others.
+    pub within: Option<Within<'a>>,
 }
 
 /// Streams of dropout: the embedding, then two a layer.
@@ -133,6 +136,7 @@ impl Model {
                 unreachable!("an embedding is never held in Q8_0")
             }
         }
+        self.place_token(token_ids, x);
         if let Some(table) = &self.parameters.positions {
             let table = self.parameters.values(table);
             for (row, &p) in x.chunks_mut(d).zip(positions) {
@@ -314,7 +318,8 @@ impl Model {
         *kept_noise = noise;
         let last_position = batch.positions().iter().copied().max().unwrap_or(0) as usize;
         let table = self.rotary_table(last_position + 1);
-        let pass = Pass { n_tokens: t, positions: batch.positions(), blocks, table: table.as_deref(), noise };
+        let pass =
+            Pass { n_tokens: t, positions: batch.positions(), blocks, table: table.as_deref(), noise, within: None };
         inputs.resize_with(if keep { n_layers + 1 } else { 2 }, Vec::new);
         layers.resize_with(if keep && !*checkpoint_activations { n_layers } else { 1 }, LayerTape::default);
         let x = sized(&mut inputs[0], t * d);

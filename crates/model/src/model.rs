@@ -4,6 +4,7 @@ use crate::backward::Sink;
 use crate::config::Fields;
 use crate::family::{self, Family, Slot};
 use crate::parameters::{self, Holder, Layout, Parameters};
+use crate::readout::{self, LearnedRow, LearnedToken};
 use crate::weights::{self, TensorSource};
 use crate::{Derivatives, ModelConfig, Outputs, Request, TreeBatch, Workspace, lora};
 use kernels::Device;
@@ -70,6 +71,8 @@ pub enum Trainable {
     Nothing,
     /// Every weight.
     Everything,
+    /// The scalar head, and a learned token's row when there is one ([`Model::load_with_token`]); the base is frozen.
+    Readout,
     /// Adapters (and a scalar head when there is one); the base is frozen, held in bf16, or in Q8_0 when `base_q8`.
     Lora {
         /// The adapters.
@@ -149,7 +152,7 @@ impl Model {
     pub fn load(device: &Device, path: &Path, options: &LoadOptions) -> Result<Model, ModelError> {
         let checkpoint = weights::open(path)?;
         let origin = path.join("config.json");
-        let mut model = Model::empty(device, checkpoint.config, &origin, options)?;
+        let mut model = Model::empty(device, checkpoint.config, &origin, options, None)?;
         model.fill(checkpoint.tensors.as_ref(), path)?;
         Ok(model)
     }
@@ -162,7 +165,7 @@ impl Model {
         options: &LoadOptions,
         normal: &mut dyn FnMut() -> f32,
     ) -> Result<Model, ModelError> {
-        let mut model = Model::empty(device, config, &crate::config::nowhere(), options)?;
+        let mut model = Model::empty(device, config, &crate::config::nowhere(), options, None)?;
         let range = model.architecture.initializer_range;
         for idx in 0..model.parameters.file_tensors().len() {
             let tensors = model.parameters.file_tensors();
@@ -184,11 +187,12 @@ impl Model {
     }
 
     /// The layout of a model, all zero.
-    fn empty(
+    pub(crate) fn empty(
         device: &Device,
         config: serde_json::Value,
         path: &Path,
         options: &LoadOptions,
+        token: Option<LearnedToken>,
     ) -> Result<Model, ModelError> {
         let fields = Fields { json: &config, path };
         let family = family::find(&fields)?;
@@ -196,7 +200,7 @@ impl Model {
         architecture.check(&fields)?;
         let model_config = ModelConfig::read(&config, path, &architecture)?;
         let (everything, base_q8) = match &options.trainable {
-            Trainable::Nothing => (false, false),
+            Trainable::Nothing | Trainable::Readout => (false, false),
             Trainable::Everything => (true, false),
             Trainable::Lora { base_q8, .. } => (false, *base_q8),
         };
@@ -205,7 +209,7 @@ impl Model {
             _ => None,
         };
         let holding = parameters::holding(options.precision, everything, base_q8);
-        let parameters = lay_out(family, &architecture, holding, options, lora.as_ref(), &fields)?;
+        let parameters = lay_out(family, &architecture, holding, options, lora.as_ref(), token, &fields)?;
         Ok(Model {
             device: device.clone(),
             config: model_config,
@@ -220,7 +224,7 @@ impl Model {
     }
 
     /// Reads every tensor; a scalar head that the file lacks stays zero.
-    fn fill(&mut self, source: &dyn TensorSource, path: &Path) -> Result<(), ModelError> {
+    pub(crate) fn fill(&mut self, source: &dyn TensorSource, path: &Path) -> Result<(), ModelError> {
         let config = self.config.json.clone();
         let fields = Fields { json: &config, path };
         let wanted: Vec<(String, Vec<usize>)> =
@@ -230,9 +234,14 @@ impl Model {
             if *name == scalar && source.shape(name).is_none() {
                 continue;
             }
-            let values = parameters::read_tensor(source, &fields, name, shape)?;
+            // the embedding is the first tensor
+            let values = match self.parameters.grows {
+                true if idx == 0 => readout::read_grown(source, &fields, name, shape)?,
+                _ => parameters::read_tensor(source, &fields, name, shape)?,
+            };
             parameters::place(&mut self.parameters, &self.device, idx, &values);
         }
+        self.adopt_token();
         self.parameters.repack(&self.device);
         Ok(())
     }
@@ -255,7 +264,7 @@ impl Model {
     }
     /// Whether it can say log-probabilities.
     pub fn has_lm_head(&self) -> bool {
-        self.architecture.tied || self.parameters.lm_head.is_some()
+        (self.architecture.tied || self.parameters.lm_head.is_some()) && self.parameters.learned.is_none()
     }
     /// Whether it can say scalars.
     pub fn has_scalar_head(&self) -> bool {
@@ -411,6 +420,7 @@ fn lay_out(
     holding: parameters::Holding,
     options: &LoadOptions,
     lora: Option<&LoraConfig>,
+    token: Option<LearnedToken>,
     fields: &Fields,
 ) -> Result<Parameters, ModelError> {
     let everything = options.trainable == Trainable::Everything;
@@ -440,11 +450,27 @@ fn lay_out(
             return Err(fields.invalid(format!("lora target `{unknown}` names no linear layer of this model")));
         }
     }
+    let beside_table = matches!(options.trainable, Trainable::Readout | Trainable::Lora { .. });
+    let learned = token.filter(|_| beside_table).map(|token| LearnedRow {
+        token_id: token.token_id,
+        row: allocator.vector("learned token".into(), vec![architecture.hidden_size]),
+    });
     let scalar_name = format!("{}.weight", family.name(Slot::ScalarHead));
     let scalar_head = options.scalar_head.then(|| allocator.vector(scalar_name, vec![1, architecture.hidden_size]));
     if options.trainable == Trainable::Nothing {
         trainable_start = allocator.next;
     }
     let flat = kernels::elementwise::zeroed(allocator.next);
-    Ok(Parameters { flat, trainable_start, embedding, positions, layers, final_norm, lm_head, scalar_head })
+    Ok(Parameters {
+        flat,
+        trainable_start,
+        embedding,
+        positions,
+        layers,
+        final_norm,
+        lm_head,
+        scalar_head,
+        learned,
+        grows: token.is_some(),
+    })
 }

@@ -75,6 +75,10 @@ fn decay_ranges(model: &Model) -> Vec<(Range<usize>, bool)> {
             _ => {}
         }
     }
+    if let Some(learned) = &model.parameters.learned {
+        // a row of a matrix, alone or not
+        matrices.push(learned.row.offset..learned.row.offset + learned.row.length);
+    }
     for linear in model.parameters.linears() {
         for adapter in &linear.adapters {
             matrices.push(adapter.a..adapter.a + adapter.rank * linear.n_in);

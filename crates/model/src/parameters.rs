@@ -7,6 +7,7 @@ use crate::architecture::{Architecture, Mlp, Norm, QkvLayout};
 use crate::config::Fields;
 use crate::family::{Family, Slot};
 use crate::lora::Adapter;
+use crate::readout::LearnedRow;
 use crate::weights::TensorSource;
 use kernels::Device;
 use kernels::linear::{Matrix, PackedBf16, PackedQ8, Precision};
@@ -93,6 +94,10 @@ pub(crate) struct Parameters {
     /// `None` when tied to the embedding, or when the model has only a scalar head.
     pub lm_head: Option<Linear>,
     pub scalar_head: Option<Vector>,
+    /// A token whose row trains though the embedding doesn't.
+    pub learned: Option<LearnedRow>,
+    /// Whether the embedding may have rows that the file lacks.
+    pub grows: bool,
 }
 
 /// How the base weights are to be held.
@@ -351,7 +356,7 @@ pub(crate) fn transform(kind: Transform, n_rows: usize, n_in: usize, from: &[f32
 }
 
 /// Looks a tensor up by its name, with or without the leading module that some checkpoints leave out.
-fn find_name(source: &dyn TensorSource, name: &str) -> Option<String> {
+pub(crate) fn find_name(source: &dyn TensorSource, name: &str) -> Option<String> {
     let bare = ["model.", "transformer.", "gpt_neox."].iter().find_map(|prefix| name.strip_prefix(prefix));
     [Some(name), bare].into_iter().flatten().find(|n| source.shape(n).is_some()).map(str::to_string)
 }
@@ -451,6 +456,11 @@ pub(crate) fn export(parameters: &Parameters, tensor: &FileTensor, flat: &[f32],
                 Storage::Staged(_) => unreachable!("a weight is read before it is loaded"),
             }
             crate::lora::merge_into(parameters, linear, part, &mut rows);
+            if let Some(learned) = parameters.learned.as_ref().filter(|_| std::ptr::eq(*linear, &parameters.embedding))
+            {
+                let at = learned.token_id as usize * linear.n_in;
+                rows[at..at + linear.n_in].copy_from_slice(&flat[learned.row.offset - start..][..linear.n_in]);
+            }
             transform(part.transform, part.n_rows, linear.n_in, &rows, &mut out, true);
         }
     }

@@ -71,6 +71,8 @@ pub(crate) struct Scratch {
     pub d_up: Vec<f32>,
     pub d_attention: Vec<f32>,
     pub d_qkv: Vec<f32>,
+    /// Of all tokens, when a backward pass runs over some: dL/d(attention's result), dL/d(qkv).
+    pub wide: (Vec<f32>, Vec<f32>),
 }
 
 /// The first `length` elements, growing the buffer when it is too short. Contents are whatever was there.

@@ -38,6 +38,7 @@ pub struct Renderer {
     end_of_turn_id: Option<u32>,
     end_ids: Vec<u32>,
     tokenizer_config: Option<Value>,
+    date: Date,
 }
 
 impl Renderer {
@@ -91,6 +92,7 @@ impl Renderer {
             end_ids: Vec::new(),
             specials: specials.into_iter().map(|(_, name)| name).collect(),
             tokenizer_config: files.tokenizer_config.clone(),
+            date,
             tokenizer,
             template,
             names,
@@ -321,6 +323,21 @@ impl Renderer {
         }
         config.insert("chat_template".to_string(), json!(self.template.source()));
         Value::Object(config)
+    }
+
+    /// This renderer with one special token more ([`Tokenizer::with_special`]): same template, same ends.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::with_special`].
+    pub fn with_special(&self, name: &str) -> Result<Self, RenderError> {
+        let files = TokenizerFiles {
+            folder: "the model's tokenizer".to_string(),
+            tokenizer: self.tokenizer.with_special(name)?.to_json().as_bytes().to_vec(),
+            tokenizer_config: Some(self.tokenizer_config()),
+            generation_config: Some(json!({"eos_token_id": self.end_ids})),
+            ..TokenizerFiles::default()
+        };
+        Self::new(&files, None, self.date)
     }
 
     /// Plain strings: one text, and the prompt's length decides.

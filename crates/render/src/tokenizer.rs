@@ -218,6 +218,34 @@ impl Tokenizer {
         StreamDecoder::new(self, context, false)
     }
 
+    /// This tokenizer with one special token more, which gets the next free id; as it is if it has that special token.
+    ///
+    /// # Errors
+    /// The name is an ordinary token, or the vocabulary has holes where the library would put it.
+    pub fn with_special(&self, name: &str) -> Result<Self, RenderError> {
+        let wrong = |reason: String| RenderError::Tokenizer { file: "tokenizer.json".to_string(), reason };
+        let id = self.vocab_size as u32;
+        let mut json: serde_json::Value = serde_json::from_str(&self.json).map_err(|error| wrong(error.to_string()))?;
+        match self.token_id(name) {
+            Some(known) if self.is_special(known) => return Self::from_json(self.json.as_bytes()),
+            Some(known) => {
+                return Err(wrong(format!("`{name}` is the ordinary token {known}, expected a special one")));
+            }
+            None => {}
+        }
+        let token = serde_json::json!({"id": id, "content": name, "single_word": false, "lstrip": false, "rstrip": false,
+            "normalized": false, "special": true});
+        match json.get_mut("added_tokens").and_then(serde_json::Value::as_array_mut) {
+            Some(tokens) => tokens.push(token),
+            None => json["added_tokens"] = serde_json::json!([token]),
+        }
+        let grown = Self::from_json(json.to_string().as_bytes())?;
+        match grown.token_id(name) {
+            Some(found) if found == id => Ok(grown),
+            found => Err(wrong(format!("`{name}` would become token {found:?}, expected {id}, the next free one"))),
+        }
+    }
+
     /// One more than the highest token id: how many rows the embedding must have at least.
     pub fn vocab_size(&self) -> usize {
         self.vocab_size

@@ -176,6 +176,7 @@ fn preference_stages_refuse_what_would_do_nothing_there() {
         ("rm.labeler_weights.a=-1", "a = -1"),
         ("rm.margins=true", "unknown key `rm.margins`"),
         ("rm.readout=middle", "readout"),
+        ("rm.train_only_readout=true", "would do nothing in rm"),
         ("dpo.beta=1", "unknown key"),
     ] {
         let error = rm(set).unwrap_err().to_string();

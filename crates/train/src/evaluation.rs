@@ -1,6 +1,7 @@
 //! The held-out loss.
 use crate::data::{Data, DataReport};
 use crate::packing::{Example, micro_batches, sum_log_probs};
+use crate::readout::ReadoutToken;
 use model::{Model, Workspace};
 use run::lineage::Hashed;
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,10 @@ pub trait Material {
     /// Whether the model must have a scalar head.
     fn scalar_head(&self) -> bool {
         false
+    }
+    /// The token that scalars are read at, where it is one of its own.
+    fn readout(&self) -> Option<ReadoutToken> {
+        None
     }
     /// The held-out loss of a model; `None` without held-out rows.
     fn evaluate(

@@ -21,6 +21,7 @@ pub mod ppo;
 pub mod preference;
 pub mod pretrain;
 pub mod ranked;
+pub mod readout;
 pub mod rejection;
 pub mod reward;
 pub mod rule;

@@ -43,11 +43,13 @@ pub struct Reading<'a> {
     pub leave_out_group: Option<&'a str>,
     /// Also pair each prompt with another row's completion (KTO's estimate of the KL).
     pub mismatch: bool,
+    /// A token after each completion's end, at which its reward is read.
+    pub readout: Option<u32>,
 }
 
 impl Default for Reading<'_> {
     fn default() -> Self {
-        Reading { kinds: &[Kind::Ranking, Kind::Preference], leave_out_group: None, mismatch: false }
+        Reading { kinds: &[Kind::Ranking, Kind::Preference], leave_out_group: None, mismatch: false, readout: None }
     }
 }
 
@@ -79,7 +81,7 @@ pub fn rows(
     if let Some(group) = reading.leave_out_group {
         parts.hold_out(|row| row.meta.group.as_deref() == Some(group));
     }
-    let mut data = parts.into_data(|part| render(part, section, renderer, reading.mismatch))?;
+    let mut data = parts.into_data(|part| render(part, section, renderer, reading))?;
     if data.train.is_empty() {
         let report = &data.report.train;
         return Err(TrainError::NothingToLearn {
@@ -107,13 +109,13 @@ fn render(
     part: &Part,
     section: &DataSection,
     renderer: &Renderer,
-    mismatch: bool,
+    reading: Reading<'_>,
 ) -> Result<(Vec<Ranked>, PartReport), TrainError> {
     let mut report = part.report();
     let mut rows = Vec::new();
     let mut sources = Vec::new();
     for (row, origin) in &part.rows {
-        match one(row, origin, section, renderer, &mut report) {
+        match one(row, origin, section, renderer, reading.readout, &mut report) {
             Ok(Some(ranked)) => {
                 rows.push(ranked);
                 sources.push(&row.record);
@@ -123,7 +125,7 @@ fn render(
             Err(error) => return Err(error),
         }
     }
-    if mismatch && rows.len() > 1 {
+    if reading.mismatch && rows.len() > 1 {
         for (idx, ranked) in rows.iter_mut().enumerate() {
             let other = sources[(idx + 1) % sources.len()];
             ranked.mismatched = crossed(sources[idx], other, section.max_length, renderer);
@@ -146,6 +148,7 @@ fn one(
     origin: &Origin,
     section: &DataSection,
     renderer: &Renderer,
+    readout: Option<u32>,
     report: &mut PartReport,
 ) -> Result<Option<Ranked>, TrainError> {
     let Some((prompt, completions, ranks, margin)) = judged(&row.record) else {
@@ -162,6 +165,7 @@ fn one(
         report.without_targets += 1;
         return Ok(None);
     };
+    let tree = tree::with_readout(tree, readout);
     let (length, max_length) = (tree::longest_path(&tree), section.max_length);
     report.longest = report.longest.max(length);
     if length > max_length {

@@ -2,7 +2,7 @@
 //! gave them.
 //!
 //! A batch counts prompts. A prompt is run once, its K completions branch off it, and a scalar is read at each
-//! completion's EOS or end of turn. All pairs of a prompt stay together: InstructGPT found that pairs shuffled over the
+//! completion's EOS or end of turn, or at a learned token after it ([`crate::readout`]). All pairs of a prompt stay together: InstructGPT found that pairs shuffled over the
 //! data set make the model overfit within one epoch.
 mod calibrate;
 mod held_out;
@@ -15,6 +15,8 @@ use crate::data::Data;
 use crate::event::Sink;
 use crate::order::Order;
 use crate::ranked::{self, Ranked, Reading};
+use crate::readout::{REWARD_TOKEN, ReadoutToken};
+use crate::scorer::ScoreError;
 use crate::session::{Parent, Session, Supervised, shuffle};
 use crate::{Options, Outcome, TrainError, tree};
 use held_out::Judgements;
@@ -27,18 +29,32 @@ use stdx::Seed;
 /// Runs the stage: from rankings and preferences to `final/`.
 pub fn run(mut options: Options<'_, RmConfig>, sink: &mut dyn Sink) -> Result<Outcome, TrainError> {
     let parent = Parent::open(&mut options, sink)?;
+    // with a token of its own to read at, the tokenizer grows by it, from here on to the finished model
+    let grown = match options.config.config.rm.readout {
+        Readout::Token => Some(options.renderer.with_special(REWARD_TOKEN).map_err(ScoreError::from)?),
+        Readout::Eos => None,
+    };
+    let alone = options.config.config.rm.train_only_readout;
+    let readout = match &grown {
+        Some(grown) => Some(ReadoutToken::new(options.renderer, grown, parent.vocabulary(), alone)?),
+        None => None,
+    };
+    let options = Options { renderer: grown.as_ref().unwrap_or(options.renderer), ..options };
+    let token_id = readout.map(|readout| readout.token.token_id);
     let RmConfig { data, train, rm, .. } = &options.config.config;
     let loss = by_name(&rm.loss, &loss_options(rm))?;
     let shared_prefix = data.shared_prefix;
-    let reading = Reading { leave_out_group: rm.leave_out_group.as_deref(), ..Reading::default() };
+    let group = rm.leave_out_group.as_deref();
+    let reading = Reading { leave_out_group: group, readout: token_id, ..Reading::default() };
     let mut data = ranked::rows(data, reading, Seed(train.seed), options.renderer)?;
     check(rm, &data)?;
     weigh(rm, &mut data)?;
-    let demonstrations = calibrate::Demonstrations::read(&options.config.config, options.renderer, sink)?;
+    let demonstrations = calibrate::Demonstrations::read(&options.config.config, options.renderer, token_id, sink)?;
     let mut order = Order::new(data.train.len(), train.batch_size, shuffle(train));
-    let material = Judgements { data: &data, loss: &loss, margin: rm.margin, shared_prefix, extra: &demonstrations };
+    let extra = &demonstrations;
+    let material = Judgements { data: &data, loss: &loss, margin: rm.margin, shared_prefix, extra, readout };
     let mut session = Session::begin(&options, &parent, &material, sink)?;
-    let padding = padding::Padding::choose(options.renderer, session.model.config());
+    let padding = padding::Padding::choose(options.renderer, session.model.config(), token_id);
     session.model.config_mut().pad_token_id = Some(padding.id);
     session.evaluate_first(sink)?;
 
@@ -74,6 +90,7 @@ pub fn run(mut options: Options<'_, RmConfig>, sink: &mut dyn Sink) -> Result<Ou
         padding: &padding,
         loss: &loss,
         options: &options,
+        readout: token_id,
         precision: session.model.precision(),
     };
     session.finish_with(&mut |folder| finishing.complete(folder), sink)
@@ -105,14 +122,8 @@ fn loss_options(rm: &RmSection) -> objective::Options {
     options
 }
 
-/// Refuses options that these rows leave without effect, or that the engine doesn't have.
+/// Refuses options that these rows leave without effect.
 fn check(rm: &RmSection, data: &Data<Ranked>) -> Result<(), TrainError> {
-    if rm.readout == Readout::Token || rm.train_only_readout {
-        let key = if rm.readout == Readout::Token { "rm.readout" } else { "rm.train_only_readout" };
-        let found = "a learned token after the completion".to_owned();
-        let expected = "\"eos\": the model has no row of its embedding that could be trained by itself";
-        return Err(TrainError::Option { key, found, expected });
-    }
     if !rm.margin {
         return Ok(());
     }

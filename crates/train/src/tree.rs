@@ -16,6 +16,15 @@ pub fn trimmed(mut tree: Tree) -> Option<Tree> {
     Some(tree)
 }
 
+/// The tree with a token after each completion's end, at which the reward is read; `None`: as it is.
+pub fn with_readout(mut tree: Tree, token_id: Option<u32>) -> Tree {
+    for branch in &mut tree.branches {
+        branch.token_ids.extend(token_id);
+        branch.mask.extend(token_id.map(|_| false));
+    }
+    tree
+}
+
 /// Tokens of the longest path from the root.
 pub fn longest_path(tree: &Tree) -> usize {
     tree.shared.len() + tree.branches.iter().map(|branch| branch.token_ids.len()).max().unwrap_or(0)
@@ -53,7 +62,7 @@ pub fn groups<R>(rows: impl IntoIterator<Item = R>, budget: Option<usize>, size:
     groups
 }
 
-/// The scalar at the last token of each completion (its EOS or end of turn), found from lengths.
+/// The scalar at the last token of each completion (its EOS or end of turn, or the readout token), found from lengths.
 pub fn scalars<'a>(trees: impl IntoIterator<Item = &'a Tree>, shared_prefix: bool) -> (TreeBatch, Request) {
     let mut batch = TreeBatch::default();
     let mut ends = Vec::new();
@@ -139,6 +148,15 @@ mod tests {
         assert_eq!(batch.token_ids(), [1, 2, 3, 9, 1, 2, 4, 5, 9, 1, 2, 9]);
         assert_eq!(request.scalars, [3, 8, 11]);
         assert_eq!((n_tokens(&tree(), true), n_tokens(&tree(), false), longest_path(&tree())), (8, 12, 5));
+    }
+
+    #[test]
+    fn a_readout_token_follows_each_end_and_is_no_target() {
+        let tree = with_readout(tree(), Some(8));
+        let (batch, request) = scalars([&tree], true);
+        assert_eq!(batch.token_ids(), [1, 2, 3, 9, 8, 4, 5, 9, 8, 9, 8]);
+        assert_eq!(request.scalars, [4, 8, 10]);
+        assert_eq!(tree.branches.iter().map(n_targets).collect::<Vec<_>>(), [2, 3, 1]);
     }
 
     #[test]

@@ -213,7 +213,6 @@ fn what_cannot_be_learnt_from_is_refused() {
     }
     for (set, part) in [
         ("rm.margin=true", "rankings, which have no margins"),
-        ("rm.readout=token", "`rm.readout`"),
         ("rm.train_only_readout=true", "`rm.train_only_readout`"),
         ("rm.loss=bt", "unknown reward loss `bt`"),
         ("rm.pairs_divisor=most", "pairs_divisor"),

@@ -34,9 +34,9 @@ section! {
         reduction: Option<String> = None,
         /// Weights of labelers by name, such as { l-3 = 0.5 }; others count 1.
         labeler_weights: BTreeMap<String, f64> = BTreeMap::new(),
-        /// Where the reward is read: "eos", or "token" for a learned token after it.
+        /// Where the reward is read: "eos", or "token" for a learned token <|reward|> after it.
         readout: Readout = Readout::Eos,
-        /// Train only the readout token and the head.
+        /// Train only the readout token's embedding and the head; the model stays as it is (readout = "token").
         train_only_readout: bool = false,
         /// Hold out the rows of this labeler group: how well the model agrees with people it did not learn from.
         leave_out_group: Option<String> = None,
@@ -155,6 +155,18 @@ impl StageConfig for RmConfig {
         if self.rm.leave_out_group.is_some() && (!self.data.eval.0.is_empty() || self.data.eval_fraction > 0.0) {
             let (first, second) = ("rm.leave_out_group", "data.eval");
             return Err(ConfigError::Conflict { first, second, why: "the group is what is held out" });
+        }
+        if self.rm.train_only_readout && self.rm.readout == Readout::Eos {
+            return Err(ConfigError::NoEffect {
+                key: "rm.train_only_readout".into(),
+                origin: resolved.origin("rm.train_only_readout"),
+                stage: Self::STAGE,
+                why: "rm.readout is \"eos\", which is no token of its own".into(),
+            });
+        }
+        if self.rm.train_only_readout && self.model.lora.is_some() {
+            let (first, second) = ("rm.train_only_readout", "model.lora");
+            return Err(ConfigError::Conflict { first, second, why: "adapters are more than the readout" });
         }
         let bad = self.rm.labeler_weights.iter().find(|(_, weight)| !(weight.is_finite() && **weight >= 0.0));
         match bad {

@@ -196,6 +196,12 @@ pub(super) fn value_folder<'p>(
         let found = format!("{} with tokenizer {there}, the policy's is {here}", path.display());
         return Err(TrainError::Option { key: "ppo.value", found, expected: "a model with the policy's tokenizer" });
     }
+    let config: serde_json::Value = run::folder::read_json(&path.join("config.json")).unwrap_or_default();
+    if config.get("readout").is_some_and(|readout| readout == "token") {
+        let found = format!("{}, which reads at a token of its own", path.display());
+        let expected = "a model whose scalars are read at the text's tokens";
+        return Err(TrainError::Option { key: "ppo.value", found, expected });
+    }
     Ok(Some(path))
 }
 

@@ -3,7 +3,7 @@ use super::padding::Padding;
 use super::{report, scores};
 use crate::event::{Event, Sink};
 use crate::ranked::Ranked;
-use crate::{Options, TrainError, tree};
+use crate::{Options, TrainError, readout, tree};
 use kernels::linear::Precision;
 use model::{LoadOptions, Model, Trainable, Workspace};
 use objective::reward::Loss;
@@ -24,7 +24,12 @@ pub(super) struct Demonstrations {
 
 impl Demonstrations {
     /// Reads `rm.demonstrations`. Those longer than `data.max_length` are left out, with a notice.
-    pub fn read(config: &RmConfig, renderer: &Renderer, sink: &mut dyn Sink) -> Result<Demonstrations, TrainError> {
+    pub fn read(
+        config: &RmConfig,
+        renderer: &Renderer,
+        readout: Option<u32>,
+        sink: &mut dyn Sink,
+    ) -> Result<Demonstrations, TrainError> {
         let paths = &config.rm.demonstrations.0;
         if paths.is_empty() {
             return Ok(Demonstrations::default());
@@ -41,7 +46,8 @@ impl Demonstrations {
             };
             let rendered = renderer.tree(&prompt, &[&completion]);
             let rendered = rendered.map_err(|source| TrainError::Render { origin: origin.clone(), source })?;
-            let fitting = tree::trimmed(rendered).filter(|tree| tree::longest_path(tree) <= config.data.max_length);
+            let read = tree::trimmed(rendered).map(|tree| tree::with_readout(tree, readout));
+            let fitting = read.filter(|tree| tree::longest_path(tree) <= config.data.max_length);
             left_out += usize::from(fitting.is_none());
             trees.extend(fitting);
         }
@@ -91,6 +97,8 @@ pub(super) struct Finishing<'a> {
     pub padding: &'a Padding,
     pub loss: &'a Loss,
     pub options: &'a Options<'a, RmConfig>,
+    /// The token that rewards are read at, where it is one of its own.
+    pub readout: Option<u32>,
     pub precision: Precision,
 }
 
@@ -118,7 +126,7 @@ impl Finishing<'_> {
             config.insert("reward_bias".into(), json!(bias));
             config.insert("reward_mean".into(), json!(center));
             config.insert("reward_std".into(), json!(variance.sqrt()));
-            config.insert("readout".into(), json!("eos"));
+            readout::describe(config, self.readout);
         })?;
         self.write_padding(folder)?;
 

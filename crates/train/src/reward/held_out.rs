@@ -4,6 +4,7 @@ use super::prompt_scores;
 use crate::data::{Data, DataReport};
 use crate::evaluation::{Evaluation, Material};
 use crate::ranked::Ranked;
+use crate::readout::ReadoutToken;
 use crate::tree;
 use model::{Model, Workspace};
 use objective::reward::{Loss, PromptScores};
@@ -18,6 +19,8 @@ pub(super) struct Judgements<'a> {
     pub shared_prefix: bool,
     /// Files that are read beside the rows.
     pub extra: &'a Demonstrations,
+    /// A token of its own to read at.
+    pub readout: Option<ReadoutToken>,
 }
 
 impl Material for Judgements<'_> {
@@ -36,6 +39,9 @@ impl Material for Judgements<'_> {
     }
     fn held_out_files(&self) -> Vec<Hashed> {
         self.data.held_out_files.clone()
+    }
+    fn readout(&self) -> Option<ReadoutToken> {
+        self.readout
     }
     fn scalar_head(&self) -> bool {
         true

@@ -15,11 +15,12 @@ pub(super) struct Padding {
 impl Padding {
     /// The tokenizer's padding token if it ends nothing; else a special token that neither begins nor ends anything;
     /// else the last token that ends nothing. Every scored sequence ends in an EOS, so any other token will do.
-    pub fn choose(renderer: &Renderer, config: &ModelConfig) -> Padding {
+    /// Never the token that rewards are read at.
+    pub fn choose(renderer: &Renderer, config: &ModelConfig, readout: Option<u32>) -> Padding {
         let tokenizer = renderer.tokenizer();
         let fits = |id: &u32| {
             let ends = renderer.end_ids().contains(id) || config.eos_token_ids.contains(id);
-            !ends && (*id as usize) < config.vocab_size
+            !ends && Some(*id) != readout && (*id as usize) < config.vocab_size
         };
         let specials = tokenizer.special_tokens().into_iter().rev().map(|(id, _)| id);
         let begins = [renderer.bos_id(), config.bos_token_id];

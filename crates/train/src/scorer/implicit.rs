@@ -76,7 +76,7 @@ impl Scorer for ImplicitReward {
 
     fn score(&mut self, asked: &[Asked<'_>]) -> Result<Vec<Vec<f64>>, ScoreError> {
         let limit = self.policy.config().max_position.min(self.reference.config().max_position);
-        let trees = reward_model::trees(&self.name, &self.renderer, limit, asked)?;
+        let trees = reward_model::trees(&self.name, &self.renderer, limit, None, asked)?;
         let mut rewards = Vec::with_capacity(trees.len());
         for group in tree::groups(&trees, Some(self.micro_tokens), |tree| tree::n_tokens(tree, true)) {
             rewards.extend(self.of_group(&group));

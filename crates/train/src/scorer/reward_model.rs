@@ -1,6 +1,6 @@
 //! A reward model's folder as a scorer.
 use super::{Asked, Scale, ScoreError, Scorer, check};
-use crate::tree;
+use crate::{readout, tree};
 use kernels::Device;
 use kernels::linear::Precision;
 use model::{LoadOptions, Model, Trainable, Workspace, weights};
@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// A model with a scalar head, its own tokenizer and chat template. Each reward is read at the completion's EOS or end
-/// of turn; `reward_bias` is included.
+/// of turn, or at the model's own token after it, as its `config.json` says; `reward_bias` is included.
 pub struct RewardModel {
     path: PathBuf,
     model: Model,
@@ -18,6 +18,8 @@ pub struct RewardModel {
     /// Tokens run at once.
     micro_tokens: usize,
     scale: Option<Scale>,
+    /// The token after each completion that rewards are read at; `None`: its end.
+    readout: Option<u32>,
 }
 
 impl RewardModel {
@@ -34,20 +36,18 @@ impl RewardModel {
             let expected = "a reward model (`helpmate rm` makes one)";
             return Err(not_reward(format!("no tensor `{SCALAR_HEAD}`"), expected));
         }
-        if let Some(readout) = config.config.get("readout").filter(|readout| *readout != "eos") {
-            return Err(not_reward(format!("readout {readout}"), "\"eos\""));
-        }
         let options = LoadOptions { precision, trainable: Trainable::Nothing, scalar_head: true };
         let scale = scale(&config.config);
         drop(config);
         let model = Model::load(device, path, &options)?;
+        let readout = readout::read(model.config()).map_err(|(found, expected)| not_reward(found, expected))?;
         let renderer = Renderer::open(path, None)?;
         let (tokens, rows) = (renderer.tokenizer().vocab_size(), model.config().vocab_size);
         if tokens > rows {
             return Err(not_reward(format!("a tokenizer of {tokens} tokens"), "no more than rows of the embedding"));
         }
         let workspace = Workspace::default();
-        Ok(RewardModel { path: path.to_path_buf(), model, renderer, workspace, micro_tokens, scale })
+        Ok(RewardModel { path: path.to_path_buf(), model, renderer, workspace, micro_tokens, scale, readout })
     }
 
     /// The model.
@@ -56,7 +56,7 @@ impl RewardModel {
     }
 
     fn trees(&self, asked: &[Asked<'_>]) -> Result<Vec<Tree>, ScoreError> {
-        trees(&self.name(), &self.renderer, self.model.config().max_position, asked)
+        trees(&self.name(), &self.renderer, self.model.config().max_position, self.readout, asked)
     }
 }
 
@@ -69,18 +69,19 @@ fn scale(config: &Value) -> Option<Scale> {
     (scale.std > 0.0).then_some(scale)
 }
 
-/// Every row as tokens, up to each completion's end.
+/// Every row as tokens, up to each completion's end, and the token that follows it where rewards are read at one.
 pub(super) fn trees(
     scorer: &str,
     renderer: &Renderer,
     max_position: usize,
+    readout: Option<u32>,
     asked: &[Asked<'_>],
 ) -> Result<Vec<Tree>, ScoreError> {
     let tree = |(row, asked): (usize, &Asked<'_>)| {
         let rendered = renderer.tree(asked.prompt, &asked.completions);
         let rendered = rendered.map_err(|source| ScoreError::Render { scorer: scorer.to_owned(), row, source })?;
         let too_long = |found| ScoreError::TooLong { scorer: scorer.to_owned(), row, found, expected: max_position };
-        let tree = tree::trimmed(rendered).ok_or_else(|| too_long(0))?;
+        let tree = tree::with_readout(tree::trimmed(rendered).ok_or_else(|| too_long(0))?, readout);
         match tree::longest_path(&tree) {
             found if found > max_position => Err(too_long(found)),
             _ => Ok(tree),

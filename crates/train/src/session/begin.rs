@@ -5,6 +5,7 @@ use crate::evaluation::Material;
 use crate::event::{Event, Sink};
 use crate::options::Options;
 use crate::order::Order;
+use crate::readout::ReadoutToken;
 use crate::scorer::SCALAR_HEAD;
 use crate::state::{self, TrainerState};
 use crate::{TrainError, memory};
@@ -67,6 +68,11 @@ impl Parent {
         }
     }
 
+    /// Rows of its embedding.
+    pub(crate) fn vocabulary(&self) -> usize {
+        self.number(&["vocab_size"]).unwrap_or(0)
+    }
+
     fn number(&self, names: &[&str]) -> Option<usize> {
         names.iter().find_map(|name| self.config.get(name)?.as_u64()).map(|n| n as usize)
     }
@@ -126,21 +132,29 @@ impl<'a> Session<'a> {
         }
 
         let available = memory::available();
-        let lora = model_section.lora.is_some();
+        let readout = data.readout();
+        let alone = readout.is_some_and(|readout| readout.alone);
+        let lora = model_section.lora.is_some() || alone;
         memory::check_size(&parent.path, parent.parameters, lora, available)?;
         let lineage = lineage(options, parent, data, &source, precision)?;
         let folder = open_folder(options, &lineage, sink)?;
         folder.write_json("data.json", data.report())?;
         let checkpoint = newest_checkpoint(&folder, options.resume, sink)?;
 
-        let trainable = trainable(model_section.lora.as_ref());
+        let trainable = if alone { Trainable::Readout } else { trainable(model_section.lora.as_ref()) };
         let load = LoadOptions { precision, trainable, scalar_head: data.scalar_head() };
-        let mut model = Model::load(&options.device, &parent.path, &load)?;
+        let mut model = match readout {
+            Some(ReadoutToken { token, .. }) => Model::load_with_token(&options.device, &parent.path, &load, token)?,
+            None => Model::load(&options.device, &parent.path, &load)?,
+        };
+        if let Some(ReadoutToken { token, like: Some(like), .. }) = readout {
+            model.init_token(token.token_id, like);
+        }
         if data.scalar_head() && !parent.has_scalar_head {
             let mut stream = seed.stream("scalar head", 0);
             model.init_scalar_head(&mut || stream.normal());
         }
-        if lora {
+        if model_section.lora.is_some() {
             let mut stream = seed.stream("adapters", 0);
             model.init_adapters(&mut || stream.normal());
         }
