@@ -10,6 +10,7 @@ pub const RANKS: &[(&str, Option<u32>)] = &[
     ("statistics", Some(0)),
     ("record", Some(1)),
     ("chart", Some(1)),
+    ("chart", Some(1)),
     ("model", Some(1)),
     ("text", Some(1)),
     ("endpoint", Some(1)),
