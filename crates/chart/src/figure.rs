@@ -93,7 +93,8 @@ impl Figure {
         let series: Vec<Series> = self.series.iter().map(|series| self.kept(series)).collect();
         let drawn: Vec<&Series> = series.iter().filter(|series| !series.points.is_empty()).collect();
         let mut inside = String::new();
-        let top = frame::legend(&mut inside, &keys(&drawn), 0.0) + 22.0;
+        let above = if self.y.label.is_empty() { 9.0 } else { 22.0 };
+        let top = frame::legend(&mut inside, &keys(&drawn), 0.0) + above;
         let bottom = top + PLOT;
         let points = || drawn.iter().flat_map(|series| &series.points);
         let heights = points().flat_map(|point| {
@@ -144,7 +145,9 @@ impl Figure {
         let up = crate::escape(&self.y.label);
         let middle = (left + right) / 2.0;
         let _ = write!(svg, "<text class=\"middle\" x=\"{middle:.1}\" y=\"{:.1}\">{across}</text>", bottom + 37.0);
-        let _ = write!(svg, "<text x=\"2\" y=\"{:.1}\">{up}</text>", top - 9.0);
+        if !up.is_empty() {
+            let _ = write!(svg, "<text x=\"2\" y=\"{:.1}\">{up}</text>", top - 9.0);
+        }
     }
 }
 

@@ -1,15 +1,12 @@
 //! `report.html` of a training run: one self-contained page, made from the files of the run directory.
 //!
 //! No script, no fonts, nothing fetched. Light and dark follow the reader's system.
-mod chart;
-
 use crate::metrics::read_lines;
 use crate::{Lineage, RunError, RunFolder};
-use chart::{Chart, Line};
+use chart::page::{self, facts, tile};
+use chart::{Axis, Figure, Look, Series, escape};
 use serde_json::{Map, Value};
 use std::fmt::Write;
-
-const STYLE: &str = include_str!("report/style.css");
 
 /// Writes `report.html` from what stands in the run directory.
 pub fn write(folder: &RunFolder) -> Result<(), RunError> {
@@ -35,20 +32,13 @@ pub fn page(
     config: &str,
 ) -> String {
     let mut html = String::new();
-    let title = format!("{} run {}", lineage.stage, escape(name));
-    let _ = write!(
-        html,
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>{title}</title><style>{STYLE}</style></head><body><main><h1>{title}</h1>\n"
-    );
     html.push_str(&outcome(metrics, evaluations));
     html.push_str("<section class=\"charts\">\n");
-    for chart in charts(metrics, evaluations) {
-        html.push_str(&chart.to_html());
+    for figure in figures(metrics, evaluations) {
+        html.push_str(&figure.to_html());
     }
     html.push_str("</section>\n<h2>Where it comes from</h2>\n");
-    html.push_str(&table(&lineage_rows(lineage)));
+    html.push_str(&facts(&lineage_rows(lineage)));
     html.push_str("<h2>Data</h2>\n");
     html.push_str(&data_table(data));
     let _ = write!(
@@ -56,8 +46,7 @@ pub fn page(
         "<h2>Config</h2>\n<details><summary>config.toml</summary><pre>{}</pre></details>\n",
         escape(config)
     );
-    html.push_str("</main></body></html>\n");
-    html
+    page::page(&format!("{} run {name}", lineage.stage), &html)
 }
 
 /// The numbers that one looks for first.
@@ -85,37 +74,44 @@ fn outcome(metrics: &[Map<String, Value>], evaluations: &[Map<String, Value>]) -
     if tiles.is_empty() {
         return "<p>No step was done yet. <code>--resume</code> continues this run.</p>\n".into();
     }
-    let tile = |(label, value, note): &(String, String, String)| {
-        format!("<div class=\"tile\"><span>{label}</span><strong>{value}</strong><span>{note}</span></div>")
-    };
-    format!("<div class=\"tiles\">{}</div>\n", tiles.iter().map(tile).collect::<String>())
+    let tiles: String = tiles.iter().map(|(label, value, note)| tile(label, value, note)).collect();
+    format!("<div class=\"tiles\">{tiles}</div>\n")
 }
 
-fn charts(metrics: &[Map<String, Value>], evaluations: &[Map<String, Value>]) -> Vec<Chart> {
+fn figures(metrics: &[Map<String, Value>], evaluations: &[Map<String, Value>]) -> Vec<Figure> {
     let points = |lines: &[Map<String, Value>], key: &str| -> Vec<(f64, f64)> {
         lines.iter().filter_map(|line| Some((line.get("step")?.as_f64()?, line.get(key)?.as_f64()?))).collect()
     };
+    let line = |name: &str, look: Look, colour: usize, points: Vec<(f64, f64)>| Series::new(name, look, colour, points);
+    let of_metric = |(colour, key): (usize, &str)| line(key, Look::Line, colour, points(metrics, key));
+    let figure = |title: &str, series: Vec<Series>| Figure {
+        title: title.into(),
+        x: Axis::new("step"),
+        y: Axis::default(),
+        series,
+    };
     let loss = points(metrics, "loss");
-    let chart = |title: &str, lines: Vec<Line>| Chart { title: title.into(), x_label: "step".into(), lines };
-    let mut loss_lines = vec![Line::raw("each step", loss.clone())];
+    let mut loss_lines = vec![line("each step", Look::Faint, 0, loss.clone())];
     if loss.len() >= 60 {
-        loss_lines.push(Line::smooth("running mean", running_mean(&loss, loss.len() / 20)));
+        loss_lines.push(line("running mean", Look::Line, 0, running_mean(&loss, loss.len() / 20)));
     }
-    loss_lines.push(Line::marked("held-out", points(evaluations, "held_out_loss")));
-    let mut charts = Vec::new();
+    loss_lines.push(line("held-out", Look::MarkedLine, 1, points(evaluations, "held_out_loss")));
+    let mut figures = Vec::new();
     if !points(metrics, "kl_k1").is_empty() {
-        let rewards = ["reward", "gold"].map(|key| Line::smooth(key, points(metrics, key)));
-        let kl = ["kl_k1", "kl_k3"].map(|key| Line::smooth(key, points(metrics, key)));
-        charts.push(chart("Reward, and the one that is only measured", rewards.into()));
-        charts.push(chart("KL to the reference, nats a rollout", kl.into()));
+        let rewards = [(0, "reward"), (1, "gold")].map(of_metric);
+        let kl = [(0, "kl_k1"), (1, "kl_k3")].map(of_metric);
+        figures.push(figure("Reward, and the one that is only measured", rewards.into()));
+        figures.push(figure("KL to the reference, nats a rollout", kl.into()));
     }
-    charts.extend([
-        chart("Loss, nats a token", loss_lines),
-        chart("Gradient norm before clipping", vec![Line::smooth("norm", points(metrics, "grad_norm"))]),
-        chart("Learning rate", vec![Line::smooth("rate", points(metrics, "lr"))]),
-        chart("Tokens a second", vec![Line::smooth("speed", points(metrics, "tokens_per_second"))]),
-    ]);
-    charts
+    figures.push(figure("Loss, nats a token", loss_lines));
+    for (title, key) in [
+        ("Gradient norm before clipping", "grad_norm"),
+        ("Learning rate", "lr"),
+        ("Tokens a second", "tokens_per_second"),
+    ] {
+        figures.push(figure(title, vec![of_metric((0, key))]));
+    }
+    figures
 }
 
 /// The mean of each point and up to `window` before it.
@@ -155,13 +151,6 @@ fn lineage_rows(lineage: &Lineage) -> Vec<(String, String)> {
     rows
 }
 
-fn table(rows: &[(String, String)]) -> String {
-    let row = |(label, value): &(String, String)| {
-        format!("<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n", escape(label), escape(value))
-    };
-    format!("<div class=\"scroll\"><table>{}</table></div>\n", rows.iter().map(row).collect::<String>())
-}
-
 /// Counts of the training rows beside those held out.
 fn data_table(data: &Value) -> String {
     let parts: Vec<(&str, &Map<String, Value>)> =
@@ -196,10 +185,6 @@ fn grouped(count: f64) -> String {
         (idx > 0 && left.is_multiple_of(3)).then_some('\u{2009}').into_iter().chain([digit])
     };
     digits.chars().enumerate().flat_map(separated).collect()
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]
