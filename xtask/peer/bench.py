@@ -26,18 +26,23 @@ if a.what == "llama-cpp":
     import llama_cpp
 
     n = a.sequences or 8
-    llm = llama_cpp.Llama(a.model, n_ctx=n * (a.prompt + a.new), n_threads=a.threads, n_threads_batch=a.threads, n_seq_max=n, verbose=False)
+    llama_cpp.llama_backend_init()
+    weights = llama_cpp.llama_model_load_from_file(a.model.encode(), llama_cpp.llama_model_default_params())
+    settings = llama_cpp.llama_context_default_params()
+    settings.n_ctx, settings.n_batch, settings.n_ubatch = n * (a.prompt + a.new), n * a.prompt, 512
+    settings.n_seq_max, settings.n_threads, settings.n_threads_batch, settings.kv_unified = n, a.threads, a.threads, False
+    context = llama_cpp.llama_init_from_model(weights, settings)
     batch = llama_cpp.llama_batch_init(n * max(a.prompt, 1), 0, 1)
 
     def run(new):
-        llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(llm.ctx), True)
+        llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(context), True)
         start = time.time()
         def decode(rows):
             batch.n_tokens = len(rows)
             for i, (token, position, sequence, wants) in enumerate(rows):
                 batch.token[i], batch.pos[i], batch.n_seq_id[i], batch.logits[i] = token, position, 1, wants
                 batch.seq_id[i][0] = sequence
-            assert llama_cpp.llama_decode(llm.ctx, batch) == 0
+            assert llama_cpp.llama_decode(context, batch) == 0
         decode([((7 * s + 13 * p) % 40000 + 5, p, s, p == a.prompt - 1) for s in range(n) for p in range(a.prompt)])
         for t in range(new - 1):
             decode([((11 * s + t) % 40000 + 5, a.prompt + t, s, True) for s in range(n)])

@@ -87,6 +87,9 @@ enum What {
         /// Python with torch and transformers
         #[arg(long)]
         peer: Option<PathBuf>,
+        /// Folder with bf16.gguf and q8_0.gguf of a SmolLM2-135M (by `helpmate convert`), for llama.cpp's rows
+        #[arg(long)]
+        gguf: Option<PathBuf>,
         #[arg(long, default_value_t = 3)]
         rounds: usize,
         /// Only rows whose name contains this; may be repeated
@@ -118,18 +121,25 @@ fn main() {
         What::Lora { tokens, steps, q8 } => measure::lora(&device, tokens, steps, q8),
         What::FirstStep { model } => measure::first_step(&device, precision, &model),
         What::Kwise { how, k, prompt, completion } => measure::kwise(&device, precision, how, k, prompt, completion),
-        What::Suite { peer, rounds, only, results } => return suite(&device, peer, rounds, only, results),
+        What::Suite { peer, gguf, rounds, only, results } => return suite(&device, peer, gguf, rounds, only, results),
         What::WriteModel { folder } => shapes::write(&device, &folder),
     };
     println!("{result}");
 }
 
-fn suite(device: &Device, python: Option<PathBuf>, rounds: usize, only: Vec<String>, results: PathBuf) {
+fn suite(
+    device: &Device,
+    python: Option<PathBuf>,
+    gguf: Option<PathBuf>,
+    rounds: usize,
+    only: Vec<String>,
+    results: PathBuf,
+) {
     let model = std::env::temp_dir().join("helpmate-bench-model");
     if !model.join("model.safetensors").is_file() {
         shapes::write(device, &model);
     }
-    let suite = suite::Suite { python, rounds, only, results, model };
+    let suite = suite::Suite { python, gguf, rounds, only, results, model };
     if let Err(error) = suite.run() {
         eprintln!("error: {error}");
         std::process::exit(1);

@@ -21,6 +21,8 @@ enum Peer {
     None,
     /// `xtask/peer/bench.py`.
     Python(&'static [&'static str]),
+    /// llama.cpp by the same script, on a GGUF of this type and with these further arguments.
+    LlamaCpp(&'static str, &'static [&'static str]),
     /// Another way to do it in this engine.
     Ourselves(&'static [&'static str]),
 }
@@ -57,6 +59,14 @@ const ROWS: &[Row] = &[
         Peer::Python(&["generate", "--sequences", "64"]),
         "tokens_per_second",
     ),
+    row("generate 8x64 bf16 / llama.cpp bf16", &["generate"], Peer::LlamaCpp("bf16", &[]), "tokens_per_second"),
+    row("generate 8x64 bf16 / llama.cpp q8_0", &["generate"], Peer::LlamaCpp("q8_0", &[]), "tokens_per_second"),
+    row(
+        "generate 64x64 bf16 / llama.cpp bf16",
+        &["generate", "--sequences", "64"],
+        Peer::LlamaCpp("bf16", &["--sequences", "64"]),
+        "tokens_per_second",
+    ),
     row(
         "first step",
         &["first-step", "--model", "MODEL"],
@@ -77,6 +87,8 @@ const fn row(name: &'static str, ours: &'static [&'static str], peer: Peer, figu
 pub struct Suite {
     /// Python with torch and transformers; without one, ours alone.
     pub python: Option<PathBuf>,
+    /// Folder with `bf16.gguf` and `q8_0.gguf` of a SmolLM2-135M; without one, ours alone beside llama.cpp's rows.
+    pub gguf: Option<PathBuf>,
     /// Times that each pair is run.
     pub rounds: usize,
     /// Rows whose name contains one of these; all when empty.
@@ -91,7 +103,7 @@ impl Suite {
     /// Runs the table, prints it and appends its rows.
     pub fn run(&self) -> std::io::Result<()> {
         println!(
-            "{:26} {:>10} {:>10} {:>7} {:>9} {:>9} {:>7}",
+            "{:36} {:>10} {:>10} {:>7} {:>9} {:>9} {:>7}",
             "measurement", "ours", "peer", "ratio", "ours GB", "peer GB", "ratio"
         );
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&self.results)?;
@@ -116,12 +128,21 @@ impl Suite {
                         peers.push(timed(&mut command)?);
                     }
                 }
+                Peer::LlamaCpp(dtype, arguments) => {
+                    if let (Some(python), Some(gguf)) = (&self.python, &self.gguf) {
+                        let mut command = Command::new(python);
+                        let file = gguf.join(format!("{dtype}.gguf"));
+                        command.arg(script()).args(["llama-cpp", "--model"]).arg(file).args(arguments);
+                        peers.push(timed(&mut command)?);
+                    }
+                }
                 Peer::Ourselves(arguments) => peers.push(self.ours(arguments)?),
                 Peer::None => {}
             }
         }
         let peer_name = match row.peer {
             Peer::Python(_) => "pytorch",
+            Peer::LlamaCpp(..) => "llama.cpp",
             Peer::Ourselves(_) => "ourselves, not shared",
             Peer::None => "none",
         };
@@ -184,7 +205,7 @@ fn print_row(result: &Value) {
         result[key].as_f64().map_or("-".to_string(), |x| format!("{:.digits$}", x * factor))
     };
     println!(
-        "{:26} {:>10} {:>10} {:>7} {:>9} {:>9} {:>7}   {}",
+        "{:36} {:>10} {:>10} {:>7} {:>9} {:>9} {:>7}   {}",
         result["name"].as_str().unwrap_or_default(),
         number("ours", 1.0, 2),
         number("peer", 1.0, 2),
