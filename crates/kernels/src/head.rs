@@ -15,8 +15,10 @@ use crate::vector::{Lanes, per_isa};
 use std::cell::RefCell;
 use std::ops::Range;
 
+pub mod expectation;
 #[cfg(test)]
 mod tests;
+pub mod values;
 
 /// What a head call works on.
 #[derive(Clone, Copy)]
@@ -187,19 +189,32 @@ fn run_chunk(
     });
 
     let Some(gradients) = gradients else { return };
-    let d_logits = &*logits_RV;
     let d_hidden = &mut gradients.d_hidden_RD[here];
-    linear::backward_input(device, d_logits, n_vocabulary, head.weight_VD, d_hidden, width, n_rows, Write::Overwrite);
-    if let Some(d_weight) = gradients.d_weight_VD.as_deref_mut() {
-        let precision = match head.weight_VD {
+    carry(device, logits_RV, hidden, head.weight_VD, d_hidden, gradients.d_weight_VD.as_deref_mut());
+}
+
+/// From dL/d(logits) of some rows to their hidden states (overwritten) and the weights (added to).
+fn carry(
+    device: &Device,
+    d_logits_RV: &[f32],
+    hidden_RD: &[f32],
+    weight_VD: Matrix,
+    d_hidden_RD: &mut [f32],
+    d_weight_VD: Option<&mut [f32]>,
+) {
+    let (n_vocabulary, width) = (weight_VD.n_out(), weight_VD.n_in());
+    let n_rows = hidden_RD.len() / width;
+    linear::backward_input(device, d_logits_RV, n_vocabulary, weight_VD, d_hidden_RD, width, n_rows, Write::Overwrite);
+    if let Some(d_weight) = d_weight_VD {
+        let precision = match weight_VD {
             Matrix::F32 { .. } => Precision::F32,
             Matrix::Bf16(_) | Matrix::Q8(_) => Precision::Bf16,
         };
         linear::backward_weight(
             device,
-            d_logits,
+            d_logits_RV,
             n_vocabulary,
-            hidden,
+            hidden_RD,
             width,
             d_weight,
             n_vocabulary,
