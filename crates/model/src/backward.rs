@@ -302,7 +302,7 @@ impl Model {
     ) {
         let (d, n) = (self.architecture.hidden_size, request.targets.len());
         let Workspace { head, scratch, .. } = workspace;
-        let HeadTape { rows, gathered, normed, mean, inverse, d_normed, d_gathered } = head;
+        let HeadTape { rows, normed, d_normed, .. } = head;
         let width = rows.len() * d;
         let (normed, d_normed) = (&normed[..width], sized(d_normed, width));
         d_normed.fill(0.0);
@@ -329,6 +329,14 @@ impl Model {
         if !request.scalars.is_empty() && !derivatives.scalars.is_empty() {
             self.scalars_backward(&derivatives.scalars, &normed[n * d..], &mut d_normed[n * d..], sink);
         }
+        self.rows_backward(t, head, &mut scratch.dx, sink);
+    }
+
+    /// From the gradient of the rows that a request reads to dL/d(the last layer's result), in `dx`.
+    pub(crate) fn rows_backward(&self, t: usize, head: &mut HeadTape, dx: &mut Vec<f32>, sink: &mut Sink) {
+        let d = self.architecture.hidden_size;
+        let HeadTape { rows, gathered, mean, inverse, d_normed, d_gathered, .. } = head;
+        let width = rows.len() * d;
         let d_gathered = sized(d_gathered, width);
         d_gathered.fill(0.0);
         self.normalise_backward(
@@ -336,11 +344,11 @@ impl Model {
             &gathered[..width],
             mean,
             inverse,
-            d_normed,
+            &d_normed[..width],
             d_gathered,
             sink,
         );
-        let dx = sized(&mut scratch.dx, t * d);
+        let dx = sized(dx, t * d);
         dx.fill(0.0);
         elementwise::scatter_add_rows(&self.device, d_gathered, d, rows, dx);
     }

@@ -7,6 +7,7 @@ mod architecture;
 mod backward;
 pub mod batch;
 pub mod config;
+mod critic;
 pub mod decode;
 mod family;
 mod forward;
@@ -22,6 +23,7 @@ mod workspace;
 
 pub use batch::{Derivatives, Outputs, Request, Segment, Target, TreeBatch};
 pub use config::ModelConfig;
+pub use critic::{Critic, Expectations, ValueSlopes, Valued};
 pub use decode::{KvCache, Piece, Span};
 pub use memory::MemoryPlan;
 pub use model::{Dtype, Gradients, LoadOptions, LoraConfig, Model, ModelError, Noise, Trainable};
