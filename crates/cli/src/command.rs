@@ -16,6 +16,7 @@ mod reject;
 mod rm;
 mod runs;
 mod score;
+mod self_instruct;
 mod sft;
 mod tokenizer;
 mod verify;
@@ -46,6 +47,8 @@ pub enum Command {
     #[command(subcommand)]
     Data(data::Data),
     #[command(subcommand)]
+    SelfInstruct(self_instruct::SelfInstruct),
+    #[command(subcommand)]
     Tokenizer(tokenizer::Tokenizer),
     Runs(runs::Runs),
     Verify(verify::Verify),
@@ -71,6 +74,7 @@ impl Command {
             Command::Logprobs(command) => command.run(context),
             Command::Score(command) => command.run(context),
             Command::Data(command) => command.run(context),
+            Command::SelfInstruct(command) => command.run(),
             Command::Tokenizer(command) => command.run(),
             Command::Runs(command) => command.run(),
             Command::Verify(command) => command.run(context),

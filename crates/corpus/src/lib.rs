@@ -23,4 +23,5 @@ pub mod stats;
 pub use field::RowError;
 pub use format::{FORMATS, Format, find_format};
 pub use identity::{content_id, prompt_key};
+pub use raw::{Values, values};
 pub use source::{BadRows, CorpusError, Dataset, Options, Origin, Rows, SourceFile, read_rows};

@@ -27,10 +27,10 @@ pub const DOCUMENT_BYTES_MAX: u64 = 1 << 30;
 
 /// Values with their numbers: the line in a file of lines and where a text begins, else the
 /// position, from 1. After an error that isn't a bad row, nothing follows.
-pub(crate) type Values = Box<dyn Iterator<Item = Result<(usize, Value), CorpusError>>>;
+pub type Values = Box<dyn Iterator<Item = Result<(usize, Value), CorpusError>>>;
 
-/// Opens a file as values.
-pub(crate) fn values(path: &Path) -> Result<Values, CorpusError> {
+/// Opens a file as JSON values, for rows that aren't records.
+pub fn values(path: &Path) -> Result<Values, CorpusError> {
     let name = path.to_string_lossy().to_lowercase();
     let (inner, compression) = match name.rsplit_once('.') {
         Some((inner, "gz")) => (inner.to_owned(), Compression::Gzip),

@@ -124,18 +124,18 @@ impl RougePool {
     /// ROUGE-L F of `text` with every text of the pool, in their order.
     pub fn scores(&self, text: &str) -> Vec<f64> {
         let mut scores = Vec::new();
-        self.scores_into(text, &mut Pattern::default(), &mut scores);
+        self.scores_into(text, 0, &mut Pattern::default(), &mut scores);
         scores
     }
 
-    /// The same into `scores`, with a pattern that is used again.
-    pub fn scores_into(&self, text: &str, pattern: &mut Pattern, scores: &mut Vec<f64>) {
+    /// The same with the texts from the `first` on, into `scores`, with a pattern that is used again.
+    pub fn scores_into(&self, text: &str, first: usize, pattern: &mut Pattern, scores: &mut Vec<f64>) {
         let numbers: Vec<u32> = self.words.of(text).iter().map(|word| self.vocabulary.find(word)).collect();
         pattern.set(&numbers, self.vocabulary.len());
         scores.clear();
-        scores.reserve(self.len());
-        let mut start = 0;
-        for &end in &self.ends {
+        scores.reserve(self.len().saturating_sub(first));
+        let mut start = if first == 0 { 0 } else { self.ends[first - 1] };
+        for &end in &self.ends[first..] {
             let n_shared = pattern.lcs(&self.numbers[start..end]);
             let score = if n_shared == 0 { 0.0 } else { Score::of_counts(n_shared, end - start, numbers.len()).f };
             scores.push(score);
