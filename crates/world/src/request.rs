@@ -257,7 +257,7 @@ pub enum Solution {
     Word(String),
     /// True things about the subject: any of these, at least one (two for a summary of two or more).
     Facts(Vec<Fact>),
-    /// Some of these, no others, no repetition; all of them and in this order for [`Task::Extract`].
+    /// Some of these, no others, no repetition; all of them, in any order, for [`Task::Extract`].
     Items(Vec<String>),
     /// Any sentence that states this fact, but not this sentence; or exactly the text where it is given.
     Sentence {
