@@ -40,6 +40,10 @@ pub trait Material {
     fn readout(&self) -> Option<ReadoutToken> {
         None
     }
+    /// Held-out rows whose prompts are answered at each evaluation (`samples.jsonl`).
+    fn asked(&self) -> &[Example] {
+        &[]
+    }
     /// The held-out loss of a model; `None` without held-out rows.
     fn evaluate(
         &self,
@@ -65,6 +69,9 @@ impl Material for Data<Example> {
     }
     fn held_out_files(&self) -> Vec<Hashed> {
         self.held_out_files.clone()
+    }
+    fn asked(&self) -> &[Example] {
+        &self.held_out
     }
     fn evaluate(
         &self,

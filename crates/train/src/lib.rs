@@ -8,6 +8,7 @@
 // An error ends the run: its size is paid once.
 #![allow(clippy::result_large_err)]
 
+mod answers;
 pub mod average;
 pub mod data;
 mod error;

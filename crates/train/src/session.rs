@@ -9,6 +9,7 @@ pub(crate) use begin::trainable;
 pub use begin::{Parent, shuffle};
 pub use beside::{Beside, Companion};
 
+use crate::answers::Answers;
 use crate::average::Average;
 use crate::evaluation::{Evaluation, Material};
 use crate::event::{Event, Progress, Sink};
@@ -54,6 +55,8 @@ pub struct Session<'a> {
     metrics: Metrics,
     evaluations: JsonLines,
     choices: JsonLines,
+    /// Where the stage has prompts to answer.
+    answers: Option<Answers>,
     data: &'a dyn Material,
     renderer: &'a Renderer,
     source: SourceNote,
@@ -206,6 +209,12 @@ impl<'a> Session<'a> {
         self.refuse_unless_finite("held-out loss", evaluation.held_out_loss)?;
         self.evaluations.append(&object(&evaluation))?;
         self.evaluated = Some(evaluation);
+        if let Some(mut answers) = self.answers.take() {
+            let (renderer, stop) = (self.renderer, self.stop);
+            let is_stopped = || stop.load(Ordering::Relaxed);
+            self.with_average(|model| answers.write(model, renderer, step, &is_stopped))?;
+            self.answers = Some(answers);
+        }
         sink.event(&Event::Evaluated(evaluation));
         Ok(Some(evaluation))
     }

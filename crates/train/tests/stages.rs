@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::result_large_err)]
 mod common;
 use common::{Bench, Call, Ran};
+use std::collections::BTreeSet;
 use std::fs;
 use train::{Event, Outcome, TrainError};
 
@@ -44,6 +45,7 @@ fn an_interrupted_run_resumes_bit_for_bit() {
         assert_eq!(rest.metric("step"), (1..=10).map(f64::from).collect::<Vec<_>>());
         assert_eq!(rest.metric("tokens"), straight.metric("tokens"));
         assert_eq!(rest.summary().before, straight.summary().before);
+        assert_eq!(rest.lines("samples.jsonl"), straight.lines("samples.jsonl"), "{name}: the answers differ");
     }
     let other = noisy(&["model.dtype=f32", "train.seed=8"]);
     let other = bench.sft("other-seed", Call { sets: &other, ..Call::default() }).unwrap();
@@ -155,6 +157,12 @@ fn a_run_records_what_it_did() {
     let evaluated: Vec<u64> =
         ran.lines("evaluations.jsonl").iter().map(|line| line["step"].as_u64().unwrap()).collect();
     assert_eq!(evaluated, [0, 2, 4]);
+    let answers = ran.lines("samples.jsonl");
+    let answered: BTreeSet<u64> = answers.iter().map(|line| line["step"].as_u64().unwrap()).collect();
+    assert_eq!(answered, BTreeSet::from([0, 2, 4]), "held-out prompts are answered at each evaluation");
+    for line in &answers {
+        assert!(line["prompt"] != "" && line["demonstrated"] != "" && line["source"] == "model", "{line:?}");
+    }
     for file in [
         "config.toml",
         "lineage.json",

@@ -1,5 +1,6 @@
 //! How a session begins, or goes on.
 use super::{Session, Settings, Supervised};
+use crate::answers::Answers;
 use crate::average::Average;
 use crate::evaluation::Material;
 use crate::event::{Event, Sink};
@@ -202,6 +203,10 @@ impl<'a> Session<'a> {
             beside: super::Beside::default(),
             metrics: Metrics::open(path, state.step, train.csv, train.tensorboard)?,
             evaluations: JsonLines::open(&path.join("evaluations.jsonl"), state.step)?,
+            answers: match data.asked() {
+                [] => None,
+                rows => Some(Answers::open(path, state.step, rows, options.renderer)?),
+            },
             choices: JsonLines::open(&path.join("choices.jsonl"), state.step)?,
             saved: checkpoint.map(|checkpoint| checkpoint.step),
             evaluated: None,
@@ -236,7 +241,7 @@ impl<'a> Session<'a> {
 
 /// Removes the lines of an earlier start that left nothing to go on from.
 fn forget(path: &Path) -> Result<(), TrainError> {
-    for name in ["metrics.jsonl", "evaluations.jsonl", "choices.jsonl"] {
+    for name in ["metrics.jsonl", "evaluations.jsonl", "choices.jsonl", "samples.jsonl"] {
         let path = path.join(name);
         if path.exists() {
             std::fs::remove_file(&path).map_err(stdx::FileError::at(&path, "remove"))?;
