@@ -73,6 +73,12 @@ const IGNORANT: &[&str] = &[
     "can't say",
     "cannot say",
     "no idea",
+    "know nobody",
+    "know nothing",
+    "know no",
+    "there are none",
+    "there is none",
+    "is unknown to me",
     "not sure",
     "unsure",
 ];
@@ -106,6 +112,48 @@ const MORAL: &[&str] = &[
     "is immoral",
     "is evil",
 ];
+
+/// Words of greeting, thanks and good will.
+const FRIENDLY: &[&str] = &[
+    "hello",
+    "hi",
+    "hey",
+    "good",
+    "morning",
+    "evening",
+    "day",
+    "sure",
+    "certainly",
+    "course",
+    "gladly",
+    "glad",
+    "happy",
+    "pleasure",
+    "welcome",
+    "thanks",
+    "thank",
+    "sorry",
+    "hope",
+    "help",
+    "helps",
+    "goodbye",
+    "bye",
+    "farewell",
+    "well",
+    "fine",
+    "great",
+    "okay",
+    "ok",
+    "yes",
+    "no",
+    "please",
+    "cheers",
+];
+
+/// Whether a word alone is a greeting or the like.
+pub(super) fn is_friendly(word: &str) -> bool {
+    FRIENDLY.iter().any(|friendly| word.eq_ignore_ascii_case(friendly))
+}
 
 impl Manner {
     /// Reads it off the text.
@@ -151,6 +199,11 @@ impl Told {
             told.hedges = told.says(HEDGES);
         }
         told
+    }
+
+    /// Its words in small letters with a blank around each: equal for sentences that say the same in the same words.
+    pub fn plain(&self) -> &str {
+        &self.plain
     }
 
     /// Whether one of the phrases stands in it, as whole words.

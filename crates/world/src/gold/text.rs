@@ -56,9 +56,9 @@ pub fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(move |c| !inside(c)).map(|word| word.trim_matches(['\'', '-'])).filter(|word| !word.is_empty())
 }
 
-/// How many words.
+/// How many words, as constraints count them: pieces between blanks that have a letter or digit.
 pub fn count_words(text: &str) -> usize {
-    words(text).count()
+    text.split_whitespace().filter(|piece| piece.contains(char::is_alphanumeric)).count()
 }
 
 /// Items of a list: its lines that begin with `-`, `*` or a number and `.` or `)`, and say something behind it; where no
@@ -69,7 +69,10 @@ pub fn items(text: &str) -> Vec<&str> {
         return marked;
     }
     let pieces = text.split([',', ';', '\n']).flat_map(|piece| piece.split(" and "));
-    pieces.map(|piece| piece.trim().trim_end_matches(['.', '!'])).filter(|piece| words(piece).next().is_some()).collect()
+    pieces
+        .map(|piece| piece.trim().trim_end_matches(['.', '!']))
+        .filter(|piece| words(piece).next().is_some())
+        .collect()
 }
 
 /// What stands behind the mark of a list's line; nothing when the line has none.
@@ -92,7 +95,10 @@ mod tests {
         let found = sentences("It is 3.5 long. Who? Ha!\n1. bread\n...\n- tea and jam");
         let texts: Vec<&str> = found.iter().map(|sentence| sentence.text).collect();
         assert_eq!(texts, ["It is 3.5 long.", "Who?", "Ha!", "1. bread", "- tea and jam"]);
-        assert_eq!(found.iter().map(|sentence| sentence.question).collect::<Vec<_>>(), [false, true, false, false, false]);
+        assert_eq!(
+            found.iter().map(|sentence| sentence.question).collect::<Vec<_>>(),
+            [false, true, false, false, false]
+        );
         assert!(sentences(" .\n?! ").is_empty());
         // A year ends a sentence.
         assert_eq!(sentences("It was in 412. Then no.").len(), 2);
@@ -100,7 +106,10 @@ mod tests {
 
     #[test]
     fn words_keep_apostrophes_and_hyphens_inside() {
-        assert_eq!(words("don't -- say 'well-known' 12, ä!").collect::<Vec<_>>(), ["don't", "say", "well-known", "12", "ä"]);
+        assert_eq!(
+            words("don't -- say 'well-known' 12, ä!").collect::<Vec<_>>(),
+            ["don't", "say", "well-known", "12", "ä"]
+        );
         assert_eq!(count_words("  "), 0);
     }
 

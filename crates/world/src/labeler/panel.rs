@@ -1,6 +1,6 @@
 //! The labelers of a data set: so many of each group, all with the same faults but their own mildness.
 
-use super::{Faults, GROUPS, Group, Labeler, LabeledRow, Shown};
+use super::{Faults, GROUPS, Group, LabeledRow, Labeler, Shown};
 use record::Prompt;
 use stdx::Seed;
 
@@ -67,7 +67,9 @@ fn check(faults: &Faults) -> Result<(), PanelError> {
     let likings = [("length_bias", faults.length_bias), ("position_bias", faults.position_bias)];
     let chances = [("mistake", faults.mistake), ("flag_error", faults.flag_error)];
     let refuse = |ok: fn(f64) -> bool, expected| {
-        move |&(field, found): &(&'static str, f64)| (!ok(found)).then_some(PanelError::Fault { field, found, expected })
+        move |&(field, found): &(&'static str, f64)| {
+            (!ok(found)).then_some(PanelError::Fault { field, found, expected })
+        }
     };
     let size = refuse(|x| x.is_finite() && x >= 0.0, "a finite number, at least 0");
     let liking = refuse(f64::is_finite, "a finite number");

@@ -5,7 +5,7 @@ use stdx::Seed;
 const N: u64 = 20_000;
 
 fn verdict(overall: f64) -> Verdict {
-    Verdict { overall, truth: None, hallucination: None, constraints: None, helpful: None, harm: None }
+    Verdict { overall, truth: None, hallucination: None, constraints: None, helpful: None, harm: None, declined: false }
 }
 
 fn labeler(group: &str, faults: Faults) -> Labeler {
@@ -16,8 +16,7 @@ fn labeler(group: &str, faults: Faults) -> Labeler {
 fn judged(faults: Faults, answers: &[(&str, f64)]) -> Vec<Vec<Judgement>> {
     let labeler = labeler("gold", faults);
     let verdicts: Vec<Verdict> = answers.iter().map(|(_, overall)| verdict(*overall)).collect();
-    let shown: Vec<Shown> =
-        answers.iter().zip(&verdicts).map(|((text, _), verdict)| Shown { text, verdict }).collect();
+    let shown: Vec<Shown> = answers.iter().zip(&verdicts).map(|((text, _), verdict)| Shown { text, verdict }).collect();
     (0..N).map(|i| labeler.judge(&shown, &mut Seed(7).stream("test", i))).collect()
 }
 
@@ -99,7 +98,8 @@ fn ties_are_those_of_rao_and_kupper() {
 
 #[test]
 fn a_liking_for_length_is_per_log_word() {
-    let found = judged(Faults { noise: 0.2, length_bias: 0.1, ..Faults::NONE }, &[("one", 0.5), ("a b c d e f g", 0.5)]);
+    let found =
+        judged(Faults { noise: 0.2, length_bias: 0.1, ..Faults::NONE }, &[("one", 0.5), ("a b c d e f g", 0.5)]);
     // ln 8 − ln 2 = ln 4 log-words more.
     is_binomial(share(&found, |j| j[1].rank < j[0].rank), logistic(0.1 * 4f64.ln() / 0.2));
 }
