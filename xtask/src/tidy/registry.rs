@@ -30,6 +30,7 @@ const REGISTRIES: &[Registry] = &[
         helpers: &["formula"],
     },
     Registry { folder: "crates/train/src/rule/", list: ("crates/train/src/rule.rs", "const ALL"), helpers: &[] },
+    Registry { folder: "crates/eval/src/task/", list: ("crates/eval/src/task.rs", "const ALL"), helpers: &[] },
     Registry { folder: "crates/cli/src/command/", list: ("crates/cli/src/command.rs", "enum Command"), helpers: &[] },
 ];
 

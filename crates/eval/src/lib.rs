@@ -1,0 +1,36 @@
+//! Evaluations: what is asked of a model, how its answers are scored, and how sure a number is.
+//!
+//! A [`Task`] is a file with its definition and a line in [`task::ALL`]. It makes [`Item`]s of rows and scores
+//! [`Answer`]s; it never sees a model. [`Subject`] answers: it knows tokens and batches and no task. [`run`] brings
+//! the two together through a cache, and [`Estimate`]s come out: a value, its 95 % interval and n, never a bare number.
+//! [`compare`] takes two evaluations of the same items and pairs them.
+//!
+//! Nothing here prints, or reads arguments or the environment.
+
+mod cache;
+mod checks;
+pub mod compare;
+mod encode;
+mod error;
+mod estimate;
+mod exact;
+pub mod instruction;
+mod item;
+mod metric;
+mod prefix;
+pub mod result;
+mod run;
+pub mod statistic;
+mod subject;
+pub mod task;
+
+pub use cache::AnswerCache;
+pub use compare::{Comparison, Difference};
+pub use error::EvalError;
+pub use estimate::Estimate;
+pub use item::{Answer, Ask, Divergence, Item, LogLikelihood, Sample, Sampling};
+pub use metric::{Better, Metric, Scale, Score};
+pub use result::{Evaluation, ItemResult, SubjectFacts, TaskResult};
+pub use run::{Progress, RunOptions, run};
+pub use subject::{Subject, SubjectOptions};
+pub use task::{Data, Row, Settings, Task};

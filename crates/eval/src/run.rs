@@ -1,0 +1,147 @@
+//! A task on a model: items, answers, scores, estimates.
+
+use crate::cache::{self, AnswerCache};
+use crate::checks;
+use crate::estimate::Estimate;
+use crate::item::{Answer, Ask, Item};
+use crate::result::{ItemResult, TaskResult};
+use crate::subject::{Prepared, Subject};
+use crate::{EvalError, Settings, Task};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::time::Instant;
+use stdx::{Seed, hash};
+
+/// How far a task is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Items answered.
+    pub done: usize,
+    /// Items in all.
+    pub total: usize,
+}
+
+/// How a task is run.
+pub struct RunOptions<'a> {
+    /// Answers given before, and where new ones are kept.
+    pub cache: Option<&'a mut AnswerCache>,
+    /// All random streams.
+    pub seed: Seed,
+    /// Hears how far it is, and may stop it.
+    pub on_progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
+}
+
+/// Asks a subject all items of a task and scores the answers.
+pub fn run(
+    task: &dyn Task,
+    settings: &Settings,
+    subject: &mut Subject,
+    options: &mut RunOptions,
+) -> Result<TaskResult, EvalError> {
+    let began = Instant::now();
+    let mut items = task.items(settings)?;
+    if let Some(limit) = settings.limit {
+        items.truncate(limit);
+    }
+    checks::items(task, &items)?;
+    if items.iter().any(needs_reference) && !subject.has_reference() {
+        let what = "a model to measure divergence from: --reference M";
+        return Err(EvalError::Needs { task: task.name().to_owned(), what });
+    }
+    let (answers, n_cached) = answers(task, &items, subject, options)?;
+    let mut found = Vec::new();
+    for (item, answer) in items.iter().zip(answers) {
+        let too_long = matches!(answer, Answer::TooLong { .. });
+        let scores = if too_long { Vec::new() } else { task.score(item, &answer, settings)? };
+        checks::scores(task, &item.id, &scores)?;
+        found.push(ItemResult { id: item.id.clone(), slice: item.slice.clone(), scores, answer });
+    }
+    let n_too_long = found.iter().filter(|item| matches!(item.answer, Answer::TooLong { .. })).count();
+    let mut sources = BTreeMap::new();
+    for item in &items {
+        *sources.entry(item.source.map_or("unknown", |source| source.as_str()).to_owned()).or_insert(0) += 1;
+    }
+    let names: BTreeSet<&String> = found.iter().filter_map(|item| item.slice.as_ref()).collect();
+    let of_slice = |slice: &String| {
+        let inside = |item: &&ItemResult| item.slice.as_ref() == Some(slice);
+        (slice.clone(), estimates(task, found.iter().filter(inside)))
+    };
+    let slices = names.into_iter().map(of_slice).collect();
+    Ok(TaskResult {
+        task: task.name().to_owned(),
+        version: task.version(),
+        settings: json!({ "seed": options.seed, "limit": settings.limit, "max_new_tokens": settings.max_new_tokens, "samples": settings.samples, "temperature": settings.temperature }),
+        items_hash: hash::json(&json!(items)),
+        n_items: items.len(),
+        n_too_long,
+        sources,
+        notes: task.notes(settings, &slices),
+        n_cached,
+        seconds: began.elapsed().as_secs_f64(),
+        estimates: estimates(task, found.iter()),
+        slices,
+        items: found,
+    })
+}
+
+fn needs_reference(item: &Item) -> bool {
+    matches!(&item.ask, Ask::Completions { sampling, .. } if sampling.divergence)
+}
+
+/// The estimate of every metric that an item says something of.
+pub(crate) fn estimates<'a>(task: &dyn Task, items: impl Iterator<Item = &'a ItemResult> + Clone) -> Vec<Estimate> {
+    let of_metric = |metric: &crate::Metric| {
+        let scores = items.clone().flat_map(|item| &item.scores).filter(|score| score.metric == metric.name);
+        let scores: Vec<(f64, f64)> = scores.map(|score| (score.value, score.weight)).collect();
+        (!scores.is_empty()).then(|| Estimate::new(metric, &scores))
+    };
+    task.metrics().iter().filter_map(of_metric).collect()
+}
+
+fn answers(
+    task: &dyn Task,
+    items: &[Item],
+    subject: &mut Subject,
+    options: &mut RunOptions,
+) -> Result<(Vec<Answer>, usize), EvalError> {
+    let prepared = items.iter().map(|item| subject.prepare(item)).collect::<Result<Vec<Prepared>, _>>()?;
+    let mut answers = Vec::with_capacity(items.len());
+    let mut n_cached = 0;
+    let total = items.len();
+    for (batch_idx, batch) in subject.batches(items, &prepared).into_iter().enumerate() {
+        let seed = Seed(options.seed.stream("evaluation batch", batch_idx as u64).next_u64());
+        let key = |idx: usize| {
+            let drawn = matches!(&items[idx].ask, Ask::Completions { sampling, .. } if sampling.temperature > 0.0);
+            cache::key(&items[idx].ask, drawn.then(|| (seed.0, idx - batch.start)))
+        };
+        let keys: Vec<String> = batch.clone().map(key).collect();
+        let known = |cache: &AnswerCache| keys.iter().map(|key| cache.get(key).cloned()).collect::<Option<Vec<_>>>();
+        if let Some(known) = options.cache.as_deref().and_then(known) {
+            n_cached += known.len();
+            answers.extend(known);
+        } else {
+            let interrupted = EvalError::Interrupted { task: task.name().to_owned(), done: batch.start, total };
+            let (done, on_progress) = (batch.start, &mut *options.on_progress);
+            let mut go_on = || on_progress(Progress { done, total }).is_continue();
+            if !go_on() {
+                return Err(interrupted);
+            }
+            let range = batch.clone();
+            let Some(fresh) = subject.answer(&items[range.clone()], &prepared[range], seed, &mut go_on)? else {
+                return Err(interrupted);
+            };
+            if let Some(cache) = &mut options.cache {
+                cache.put(keys.into_iter().zip(fresh.iter().cloned()).collect())?;
+            }
+            answers.extend(fresh);
+        }
+        if (options.on_progress)(Progress { done: batch.end, total }).is_break() && batch.end < total {
+            return Err(EvalError::Interrupted { task: task.name().to_owned(), done: batch.end, total });
+        }
+    }
+    Ok((answers, n_cached))
+}
+
+#[cfg(test)]
+mod tests;
