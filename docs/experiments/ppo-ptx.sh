@@ -15,12 +15,12 @@ texts() { # NAME N SEED
     "$helpmate" generate --model "$model" --prompts empty.jsonl --n "$2" --seed "$3" --max-new-tokens 64 --batch 64 --out "$1.raw"
     sed 's/.*"completion":\("\([^"\\]\|\\.\)*"\).*/{"text":\1,"source":"model"}/' "$1.raw" > "$1"
 }
-texts ptx.jsonl 1024 11
-texts held-out.jsonl 512 12
+texts ptx.jsonl 1024 21
+texts held-out.jsonl 512 22
 [ -f base.jsonl ] || "$helpmate" logprobs --model "$model" --data held-out.jsonl --out base.jsonl
 
 answers() { # MODEL FILE: answers to openings that nothing was trained on
-    "$helpmate" generate --model "$1" --prompts "$here/data/openings-held-out.jsonl" --n 16 --seed 13 --max-new-tokens 24 --batch 64 --out "$2"
+    "$helpmate" generate --model "$1" --prompts "$here/data/openings-held-out.jsonl" --n 16 --seed 23 --max-new-tokens 24 --batch 64 --out "$2"
     "$helpmate" score --reward rule:contains:happy --data "$2" --out "$2.scores"
 }
 [ -f base-answers.jsonl.scores ] || answers "$model" base-answers.jsonl
