@@ -47,6 +47,8 @@ pub struct Valued {
     pub chosen: Vec<f32>,
     /// Σ_a (Q(a) − mean_b Q(b))².
     pub spread: Vec<f32>,
+    /// [`Model::states`] that they were read from.
+    pub states: Vec<f32>,
 }
 
 /// dL/d(each number of [`Valued`]).
@@ -142,10 +144,10 @@ impl Model {
         self.run_layers(batch, Noise::default(), true, workspace);
         self.head_rows(request, batch.len(), true, workspace);
         let targets: Vec<u32> = request.targets.iter().map(|target| target.token_id).collect();
-        let mut said = Valued { chosen: vec![0.0; targets.len()], spread: vec![0.0; targets.len()] };
-        let states = &workspace.head.normed[..targets.len() * self.architecture.hidden_size];
-        values::forward(&self.device, self.values(states), &targets, &mut said.chosen, &mut said.spread);
-        said
+        let (mut chosen, mut spread) = (vec![0.0; targets.len()], vec![0.0; targets.len()]);
+        let states = workspace.head.normed[..targets.len() * self.architecture.hidden_size].to_vec();
+        values::forward(&self.device, self.values(&states), &targets, &mut chosen, &mut spread);
+        Valued { chosen, spread, states }
     }
 
     /// Adds to `gradients` the gradient of L, given dL/d(a critic's numbers). Must follow

@@ -1,9 +1,10 @@
 //! Learning from rewards: PPO with a KL penalty, a value model and the pretraining mix (arXiv 2203.02155, §3.5, eq. 2),
-//! and in the same loop REINFORCE, RLOO, GRPO and advantage actor–critic.
+//! and in the same loop REINFORCE, RLOO, GRPO and actor–critics.
 //!
 //! An iteration: sample answers to a batch of prompts, score them, turn score and KL into rewards and those into
 //! advantages, take a few optimizer steps. A step of the session is an iteration.
 mod credit;
+mod every_token;
 mod gauges;
 mod learner;
 mod material;
@@ -16,7 +17,7 @@ pub use normalised::Normalised;
 use crate::event::{Event, Sink};
 use crate::order::Order;
 use crate::scorer::Scorer;
-use crate::session::{Companion, Parent, Session, Supervised, shuffle};
+use crate::session::{Companion, CompanionKind, Parent, Session, Supervised, shuffle};
 use crate::{Options, Outcome, TrainError};
 use gauges::{Samples, Tally};
 use learner::Learner;
@@ -56,11 +57,15 @@ pub fn run(
     let mut learner = Learner::new(ppo, optimizer, &mut session, model_section, &parent.path)?;
     if let Some(path) = value {
         let largest = session.budget().unwrap_or(0).max(rows.largest_group());
-        let companion = Companion::load(&session, path, model_section, optimizer, seed, largest, sink)?;
+        let kind = learner.companion_kind();
+        let companion = Companion::load(&session, path, kind, model_section, optimizer, seed, largest, sink)?;
+        if kind == CompanionKind::EveryToken {
+            session.beside.arrays.push(every_token::delayed(&companion.model));
+        }
         session.beside.companion = Some(companion);
     }
     let mut fixed = rows.fixed.clone();
-    session.beside.arrays = fixed.iter().flat_map(|groups| credit::empty_arrays(groups)).collect();
+    session.beside.arrays.extend(fixed.iter().flat_map(|groups| credit::empty_arrays(groups)));
     session.restore_beside()?;
     learner.restore(&session);
     if let Some(groups) = &mut fixed {
@@ -85,7 +90,7 @@ pub fn run(
                 };
                 rollout::score(&mut groups, &rows, &mut rewards)?;
                 if step == 0 {
-                    learner.warn_of_prizes(&groups, sink);
+                    learner.warn_of_missing_ends(&groups, sink);
                 }
                 if session.is_stopped() {
                     return session.interrupt(sink);

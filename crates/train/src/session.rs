@@ -7,7 +7,7 @@ mod keep;
 
 pub(crate) use begin::trainable;
 pub use begin::{Parent, shuffle};
-pub use beside::{Beside, Companion};
+pub use beside::{Beside, Companion, CompanionKind};
 
 use crate::answers::Answers;
 use crate::average::Average;

@@ -197,6 +197,110 @@ fn every_algorithm_samples_learns_and_says_how_it_goes() {
     }
 }
 
+/// stories260K never ended a story within the limit: every score was replaced, the reward could not rise, nobody said so.
+#[test]
+fn rewards_that_are_all_replaced_are_noticed() {
+    let bench = Bench::bytes();
+    let notices = |name: &str, extra: &[&str]| -> usize {
+        let sets = [&["ppo.max_new_tokens=1", "train.max_steps=1"], extra].concat();
+        let ran = bench.sample(name, &sets).unwrap();
+        assert_eq!(ran.metric("share_eos")[0], 0.0, "{name}: choose another seed, a rollout ended");
+        ran.notices().iter().filter(|notice| notice.contains("replaced every score")).count()
+    };
+    assert_eq!(notices("replaced", &[]), 1);
+    assert_eq!(notices("kept", &["ppo.missing_eos=keep"]), 0);
+    assert_eq!(notices("less", &["ppo.missing_eos={subtract=0.5}"]), 0);
+}
+
+/// A value model with a new random head said ±1.5 of everything: rewards of .05 drowned for six iterations.
+#[test]
+fn a_value_model_that_has_learnt_nothing_says_0() {
+    let bench = Bench::bytes();
+    let ran = bench.sample("run", &["ppo.missing_eos=keep"]).unwrap();
+    let lines = ran.lines("samples.jsonl");
+    for line in &lines {
+        let values = line["values"].as_array().unwrap();
+        assert!(!values.is_empty() && values.iter().all(|value| value.as_f64() == Some(0.0)), "{values:?}");
+    }
+    // λ = .95 and V = 0: the score's share in token t's advantage is score·.95^(T−1−t); at the first step there is no KL
+    let line = lines.iter().find(|line| line["advantages"].as_array().unwrap().len() > 1).unwrap();
+    let advantages: Vec<f64> = line["advantages"].as_array().unwrap().iter().map(|a| a.as_f64().unwrap()).collect();
+    let (first, score) = (advantages[0], line["score"].as_f64().unwrap());
+    assert!((first - score * 0.95_f64.powi(advantages.len() as i32 - 1)).abs() < 1e-4, "{first} of {score}");
+    assert!(ran.metric("value_loss")[2] < ran.metric("value_loss")[0]);
+}
+
+const Q: [&str; 2] = ["ppo.algorithm=actor_critic", "ppo.actor_critic=q"];
+
+#[test]
+fn a_critic_of_every_token_learns_and_its_delayed_copy_follows() {
+    let bench = Bench::bytes();
+    let more = [Q[0], Q[1], "ppo.missing_eos=keep", "train.max_steps=4", "train.save_every=1", "ppo.samples_every=1"];
+    let ran = bench.sample("q", &more).unwrap();
+    // the critic begins at 0 everywhere, so at first there is nothing for the actor to go up
+    assert_eq!((ran.metric("policy_loss")[0], ran.metric("grad_norm_ppo")[0]), (0.0, 0.0));
+    assert!(ran.metric("value_loss")[0] > 0.0 && ran.metric("grad_norm_value")[0] > 0.0);
+    assert!(ran.metric("grad_norm_ppo")[1] > 0.0 && ran.metric("kl_k3")[3] > 0.0, "the actor moves after it");
+    assert!(ran.metric("sampler_trainer_gap").iter().all(|gap| *gap <= 1e-5));
+    assert!(ran.metric("entropy").iter().all(|entropy| *entropy > 0.0));
+    let list = |line: &serde_json::Map<String, Value>, key: &str| -> Vec<f64> {
+        line[key].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
+    };
+    let lines = ran.lines("samples.jsonl");
+    assert!(lines.iter().any(|line| list(line, "values").iter().any(|worth| *worth != 0.0)), "the copy stayed at 0");
+    for line in &lines {
+        let (rewards, worth, targets) = (list(line, "rewards"), list(line, "values"), list(line, "returns"));
+        for t in 0..rewards.len() {
+            // q_t = r_t + Σ_a π(a|s_{t+1}) Q'(a; s_{t+1}), nothing after the last token
+            let expected = rewards[t] + worth.get(t + 1).copied().unwrap_or(0.0);
+            assert!((targets[t] - expected).abs() < 1e-12, "token {t}: {} and {expected}", targets[t]);
+        }
+    }
+    // θ' after step k = .9·θ' + .1·θ, element by element, from the checkpoints themselves
+    let arrays = |step: usize| -> Vec<Vec<f32>> {
+        let folder = ran.out.join(format!("checkpoints/step-{step:06}"));
+        let bytes = std::fs::read(folder.join("beside.safetensors")).unwrap();
+        let header: Value = serde_json::from_slice(&bytes[8..8 + bytes[0] as usize + 256 * bytes[1] as usize]).unwrap();
+        let length = |name: &str| header[name]["shape"][0].as_u64().unwrap() as usize;
+        let n = length("companion_weights");
+        let names = ["companion_weights", "companion_first_moment", "companion_second_moment", "delayed_critic"];
+        train::state::read_arrays(&folder.join("beside.safetensors"), &names.map(|name| (name, n))).unwrap()
+    };
+    let (before, after) = (arrays(3), arrays(4));
+    for i in 0..after[3].len() {
+        let expected = 0.9 * f64::from(before[3][i]) + 0.1 * f64::from(after[0][i]);
+        assert!((f64::from(after[3][i]) - expected).abs() < 1e-6, "{i}");
+    }
+    assert_ne!(after[3], after[0], "the copy is not the critic");
+}
+
+#[test]
+fn a_critic_of_every_token_shares_prompts_splits_batches_and_resumes() {
+    let bench = Bench::bytes();
+    let more = ["ppo.missing_eos=keep", "train.max_steps=4", "ppo.entropy=0.01"];
+    let sets = |extra: &[&str]| bench.sets(&[&Q[..], &more, extra].concat());
+    let run = |name: &str, extra: &[&str]| {
+        let sets = sets(extra);
+        bench.run(name, &sets.iter().map(String::as_str).collect::<Vec<_>>(), false, None).unwrap()
+    };
+    let straight = run("straight", &[]);
+    for (name, set) in [("apart", "data.shared_prefix=false"), ("split", "train.micro_tokens=40")] {
+        let other = run(name, &[set]);
+        for key in ["value_loss", "grad_norm_value", "policy_loss", "grad_norm_ppo", "entropy"] {
+            let (a, b) = (straight.metric(key)[1], other.metric(key)[1]);
+            assert!((a - b).abs() < 1e-4 * (1.0 + a.abs()), "{name}: {key}: {a} and {b}");
+        }
+    }
+    let parts = sets(&[]);
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    bench.run("parts", &parts, false, Some(2)).unwrap();
+    let resumed = bench.run("parts", &[], true, None).unwrap();
+    assert!(straight.weights() == resumed.weights(), "other weights");
+    for key in ["value_loss", "policy_loss", "kl_k1"] {
+        assert_eq!(straight.metric(key), resumed.metric(key), "{key}");
+    }
+}
+
 #[test]
 fn a_stopped_run_goes_on_bit_for_bit() {
     let bench = Bench::bytes();
@@ -289,10 +393,16 @@ fn what_would_do_nothing_or_makes_no_sense_is_refused() {
     for (sets, part) in [
         (["ppo.algorithm=reinforce", "ppo.lambda=0.5"], "lambda"),
         (["ppo.algorithm=rloo", "ppo.samples_per_prompt=1"], "at least 2"),
-        (["ppo.algorithm=actor_critic", "ppo.actor_critic=q"], "not available"),
+        (["ppo.algorithm=actor_critic", "ppo.actor_critic=w"], "expected one of v, q"),
+        (["ppo.algorithm=actor_critic", "ppo.variance_penalty=0.1"], "variance_penalty"),
     ] {
         let error = bench.sample("refused", &sets).map(|_| ()).unwrap_err().to_string();
         assert!(error.contains(part), "{sets:?}: {error}");
+    }
+    let q = ["ppo.algorithm=actor_critic", "ppo.actor_critic=q"];
+    for (set, part) in [("ppo.lambda=0.5", "lambda"), ("model.lora={rank=2}", "adapters"), ("ppo.gamma=0.9", "gamma")] {
+        let error = bench.sample("refused", &[q[0], q[1], set]).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(part), "{set}: {error}");
     }
     let value = format!("ppo.value={}", conformance("tiny-reward").display());
     let error = bench.sample("refused", &[&value]).map(|_| ()).unwrap_err().to_string();

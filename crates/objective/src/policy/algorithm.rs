@@ -70,9 +70,31 @@ pub const ALL: &[Algorithm] = &[
     },
 ];
 
+/// What `actor_critic = "q"` makes of `actor_critic`: the critic values every next token, and the actor takes all of
+/// them, not the sampled one.
+pub static EVERY_TOKEN: Algorithm = Algorithm {
+    name: "actor_critic",
+    summary: "expected value under the policy, with a critic of every next token (arXiv 1607.07086)",
+    policy_loss: "q_actor",
+    value_loss: Some("q_critic"),
+    advantages: "q_critic",
+    needs_groups: false,
+    uses: &["variance_penalty", "delayed_rate", "value_lr"],
+};
+
+/// The algorithm of this name with this critic; "v" is what an actor–critic has when nothing is said.
+pub fn chosen(name: &str, critic: Option<&str>) -> Result<&'static Algorithm, Error> {
+    let algorithm = by_name(name)?;
+    match critic {
+        Some("q") if name == EVERY_TOKEN.name => Ok(&EVERY_TOKEN),
+        None | Some("v") => Ok(algorithm),
+        Some(other) => Err(Error::UnknownName { family: "critic", found: other.to_owned(), among: vec!["v", "q"] }),
+    }
+}
+
 /// Options that only some algorithms use.
 fn particular() -> impl Iterator<Item = &'static str> {
-    ALL.iter().flat_map(|algorithm| algorithm.uses.iter().copied())
+    ALL.iter().chain([&EVERY_TOKEN]).flat_map(|algorithm| algorithm.uses.iter().copied())
 }
 
 /// The algorithm of this name.
@@ -113,6 +135,10 @@ mod tests {
             assert_eq!(by_name(algorithm.name).unwrap(), algorithm);
         }
         assert!(matches!(by_name("trpo"), Err(Error::UnknownName { .. })));
+        for part in [EVERY_TOKEN.policy_loss, EVERY_TOKEN.advantages] {
+            assert!(crate::policy::ROW.iter().any(|member| member.about().name == part));
+        }
+        assert_eq!(EVERY_TOKEN.value_loss, Some(EVERY_TOKEN.advantages));
     }
 
     #[test]
@@ -121,5 +147,9 @@ mod tests {
         assert!(reinforce.check_options(["beta", "baseline_decay", "temperature"]).is_ok());
         let found = reinforce.check_options(["beta", "lambda"]);
         assert!(matches!(found, Err(Error::UnusedOption { option, .. }) if option == "lambda"));
+        let q = chosen("actor_critic", Some("q")).unwrap();
+        assert!(q.check_options(["variance_penalty"]).is_ok() && q.check_options(["lambda"]).is_err());
+        assert!(chosen("actor_critic", Some("v")).unwrap().check_options(["variance_penalty"]).is_err());
+        assert!(matches!(chosen("actor_critic", Some("w")), Err(Error::UnknownName { .. })));
     }
 }

@@ -32,6 +32,12 @@ pub fn loss(logits: &[f64], q: &[f64]) -> Evaluation {
     Evaluation { loss: -worth, gradient: gradient.collect() }
 }
 
+/// The same from the expected value alone, with its derivative: the head that computes the expectation knows the way
+/// on to the logits.
+pub fn loss_of(expected: f64) -> (f64, f64) {
+    (-expected, -1.0)
+}
+
 impl Objective for QActor {
     fn about(&self) -> &'static About {
         &ABOUT
@@ -49,3 +55,22 @@ impl Objective for QActor {
 }
 
 const OFF_SYMMETRY: f64 = -0.3670565064304363;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By the expected value −1, by logit a then −π(a)(Q(a) − E).
+    #[test]
+    fn the_expected_value_is_enough() {
+        let (logits, q) = ([0.3, -0.9, 1.1], [1.0, -0.5, 0.2]);
+        let whole = loss(&logits, &q);
+        let (value, slope) = loss_of(-whole.loss);
+        assert_eq!(value, whole.loss);
+        let total: f64 = logits.iter().map(|z: &f64| z.exp()).sum();
+        for (a, by_logit) in whole.gradient.iter().enumerate() {
+            let by_expectation = slope * logits[a].exp() / total * (q[a] + whole.loss);
+            assert!((by_expectation - by_logit).abs() < 1e-15);
+        }
+    }
+}

@@ -65,6 +65,13 @@ pub fn loss(q: &[f64], chosen: usize, target: f64, variance_penalty: f64) -> Eva
     Evaluation { loss: error * error + variance_penalty * spread, gradient }
 }
 
+/// The same from what a head says of a row without showing it: Q̂ of the sampled token, and the spread
+/// Σ_a (Q̂(a) − mean_b Q̂(b))². The derivatives are by these two numbers.
+pub fn loss_of(chosen: f64, spread: f64, target: f64, variance_penalty: f64) -> (f64, [f64; 2]) {
+    let error = chosen - target;
+    (error * error + variance_penalty * spread, [2.0 * error, variance_penalty])
+}
+
 /// One step of a delayed copy: θ' ← (1 − rate)·θ' + rate·θ (arXiv 1607.07086, Algorithm 1).
 pub fn delayed_update(delayed: f64, current: f64, rate: f64) -> f64 {
     (1.0 - rate) * delayed + rate * current
@@ -120,6 +127,20 @@ mod tests {
                 assert!((found[0] - q_first).abs() < 1e-15);
                 assert_eq!(found[1], q_second(first)[second]);
             }
+        }
+    }
+
+    /// The chain rule from the two numbers to the row gives the row's own gradient.
+    #[test]
+    fn two_numbers_of_a_row_are_enough() {
+        let (q, chosen, target, penalty) = ([1.2, 0.2, 0.1], 1, 0.8, 0.5);
+        let whole = loss(&q, chosen, target, penalty);
+        let spread: f64 = q.iter().map(|q| (q - 0.5) * (q - 0.5)).sum();
+        let (value, [by_chosen, by_spread]) = loss_of(q[chosen], spread, target, penalty);
+        assert!((value - whole.loss).abs() < 1e-15);
+        for (a, slope) in whole.gradient.iter().enumerate() {
+            let by_row = by_spread * 2.0 * (q[a] - 0.5) + if a == chosen { by_chosen } else { 0.0 };
+            assert!((by_row - slope).abs() < 1e-15);
         }
     }
 

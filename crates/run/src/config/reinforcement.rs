@@ -51,7 +51,7 @@ section! {
     PpoSection, "ppo" {
         /// "ppo", "reinforce", "rloo", "grpo" or "actor_critic".
         algorithm: String = "ppo".into(),
-        /// What the critic of algorithm = "actor_critic" values: "v", the state.
+        /// What the critic of algorithm = "actor_critic" values: "v" (default), the state, or "q", every next token.
         actor_critic: Option<String> = None,
         /// Rewards (`--reward`): reward-model folders, rule:NAME[:ARG] or URLs, WEIGHT*R weighs one.
         reward: Vec<String> = Vec::new(),
@@ -83,6 +83,10 @@ section! {
         value_coefficient: f64 = 0.1,
         /// Learning rate of the value model; the policy's when absent.
         value_lr: Option<f64> = None,
+        /// Pull of a critic's values of all tokens towards their mean (actor_critic = "q").
+        variance_penalty: f64 = 0.001,
+        /// Share by which the delayed critic, which sets the targets, follows at each step (actor_critic = "q").
+        delayed_rate: f64 = 0.1,
         /// Share of the earlier statistics that REINFORCE's baseline keeps at each step.
         baseline_decay: f64 = 0.9,
         /// Weight of the entropy bonus; 0 is off.
@@ -217,6 +221,13 @@ impl PpoSection {
             ("ppo.value_clip", self.value_clip, is_positive(self.value_clip), positive),
             ("ppo.value_coefficient", self.value_coefficient, is_positive(self.value_coefficient), positive),
             ("ppo.entropy", self.entropy, is_not_negative(self.entropy), not_negative),
+            ("ppo.variance_penalty", self.variance_penalty, is_not_negative(self.variance_penalty), not_negative),
+            (
+                "ppo.delayed_rate",
+                self.delayed_rate,
+                is_positive(self.delayed_rate) && self.delayed_rate <= 1.0,
+                "a number in (0, 1]",
+            ),
             ("ppo.ptx_coefficient", self.ptx_coefficient, is_positive(self.ptx_coefficient), positive),
             ("ppo.ptx_ratio", self.ptx_ratio, is_positive(self.ptx_ratio), positive),
             ("ppo.temperature", self.temperature, is_positive(self.temperature), positive),

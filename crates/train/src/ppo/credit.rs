@@ -2,7 +2,7 @@
 use super::learner::Learner;
 use super::rollout::{Group, Rollout};
 use crate::TrainError;
-use objective::policy::{gae, grpo, kl, rewards, rloo, whiten};
+use objective::policy::{gae, grpo, kl, q_critic, rewards, rloo, whiten};
 
 /// KL of the sampling policy to the reference, estimated on its own rollouts: means over rollouts of sums over tokens.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,6 +77,15 @@ impl Learner<'_> {
                 let values = column(&*groups, |rollout| &rollout.values);
                 let found = gae::gae(&of_tokens, &values, self.ppo.gamma, self.ppo.lambda)?;
                 (found.advantages, found.returns)
+            }
+            "q_critic" => {
+                let worth = column(&*groups, |rollout| &rollout.values);
+                let lists = of_tokens.iter().zip(&worth).map(|(rewards, worth)| q_critic::targets(rewards, worth));
+                let targets = lists.collect::<Result<Vec<_>, _>>()?;
+                // not learnt from: how much better the sampled token turned out than the policy's mean
+                let better =
+                    |(targets, worth): (&Vec<f64>, &Vec<f64>)| targets.iter().zip(worth).map(|(q, v)| q - v).collect();
+                (targets.iter().zip(&worth).map(better).collect(), targets)
             }
             "rloo" => (rloo::advantages(&of_tokens, &prompts)?, Vec::new()),
             "grpo" => (grpo::advantages(&of_tokens, &prompts)?, Vec::new()),

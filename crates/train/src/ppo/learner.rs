@@ -1,9 +1,10 @@
 //! What learns: losses, reference, KL coefficient, baseline; and what it observes about rollouts before it does.
 use super::credit::{self, fill, ragged};
+use super::every_token::{self, EveryToken};
 use super::gauges::Tally;
 use super::rollout::Group;
 use crate::event::{Event, Sink};
-use crate::session::Session;
+use crate::session::{CompanionKind, Session};
 use crate::{TrainError, tree};
 use kernels::linear::Precision;
 use model::{LoadOptions, Model, Request, Trainable, TreeBatch, Workspace};
@@ -24,8 +25,7 @@ const GAP_MAX: [f64; 2] = [1e-3, 0.1];
 pub(super) struct Learner<'a> {
     pub ppo: &'a PpoSection,
     pub algorithm: &'static Algorithm,
-    pub policy_loss: Loss,
-    pub value_loss: Option<Value>,
+    pub losses: Losses,
     /// Learning rate of the value model at the height of the schedule.
     pub value_lr: f64,
     /// The frozen reference; `None`: the model with its adapters switched off.
@@ -37,16 +37,60 @@ pub(super) struct Learner<'a> {
     pub baseline: RunningBaseline,
 }
 
+/// What the optimizer goes down.
+pub(super) enum Losses {
+    /// Of the sampled tokens' log-probabilities and advantages, and of the states' values.
+    Sampled { policy: Loss, value: Option<Value> },
+    /// Of every token's probability and value.
+    EveryToken(EveryToken),
+}
+
+impl Losses {
+    fn new(ppo: &PpoSection, algorithm: &Algorithm) -> Result<Losses, TrainError> {
+        if *algorithm == algorithm::EVERY_TOKEN {
+            let PpoSection { variance_penalty, delayed_rate, .. } = *ppo;
+            return Ok(Losses::EveryToken(EveryToken { variance_penalty, delayed_rate }));
+        }
+        let only = |name: &'static str, wanted: bool, value: f64| {
+            let mut options = objective::Options::new();
+            if wanted {
+                options.set(name, value);
+            }
+            options
+        };
+        let clip = only("clip", algorithm.policy_loss == "ppo_clip", ppo.clip);
+        let value = match algorithm.value_loss {
+            Some(name) => Some(policy::value_by_name(name, &only("value_clip", name == "value_clip", ppo.value_clip))?),
+            None => None,
+        };
+        Ok(Losses::Sampled { policy: policy::by_name(algorithm.policy_loss, &clip)?, value })
+    }
+}
+
+impl Learner<'_> {
+    /// What the network beside the policy says.
+    pub fn companion_kind(&self) -> CompanionKind {
+        match self.losses {
+            Losses::EveryToken(_) => CompanionKind::EveryToken,
+            Losses::Sampled { .. } => CompanionKind::State,
+        }
+    }
+}
+
 /// Refuses options that the algorithm doesn't use, before anything is loaded.
 pub(super) fn check(config: &Resolved<PpoConfig>) -> Result<(), TrainError> {
     let ppo = &config.config.ppo;
-    let algorithm = algorithm::by_name(&ppo.algorithm)?;
+    let algorithm = algorithm::chosen(&ppo.algorithm, ppo.actor_critic.as_deref())?;
     let names = PpoSection::SECTION.fields.iter().map(|field| field.name);
     algorithm.check_options(names.filter(|name| config.is_given(&format!("ppo.{name}"))))?;
     let option = |key, found: String, expected| Err(TrainError::Option { key, found, expected });
-    if ppo.actor_critic.as_deref().is_some_and(|critic| critic != "v") {
-        let found = format!("{:?}", ppo.actor_critic.as_deref().unwrap_or_default());
-        return option("ppo.actor_critic", found, "\"v\": a critic of every next token (\"q\") is not available yet");
+    if *algorithm == algorithm::EVERY_TOKEN && config.config.model.lora.is_some() {
+        let expected = "\"v\", or no adapters: they leave the critic's head as it is";
+        return option("ppo.actor_critic", "\"q\" with model.lora".into(), expected);
+    }
+    if *algorithm == algorithm::EVERY_TOKEN && ppo.rollouts.is_some() {
+        let expected = "\"v\", or sampled rollouts: its targets move with the delayed critic";
+        return option("ppo.actor_critic", "\"q\" with ppo.rollouts".into(), expected);
     }
     if algorithm.value_loss.is_none() && ppo.value.is_some() {
         return option("ppo.value", format!("a value model for {}", algorithm.name), "none: it has no critic");
@@ -67,19 +111,7 @@ impl<'a> Learner<'a> {
         section: &ModelSection,
         policy: &Path,
     ) -> Result<Learner<'a>, TrainError> {
-        let algorithm = algorithm::by_name(&ppo.algorithm)?;
-        let only = |name: &'static str, wanted: bool, value: f64| {
-            let mut options = objective::Options::new();
-            if wanted {
-                options.set(name, value);
-            }
-            options
-        };
-        let clip = only("clip", algorithm.policy_loss == "ppo_clip", ppo.clip);
-        let value_loss = match algorithm.value_loss {
-            Some(name) => Some(policy::value_by_name(name, &only("value_clip", name == "value_clip", ppo.value_clip))?),
-            None => None,
-        };
+        let algorithm = algorithm::chosen(&ppo.algorithm, ppo.actor_critic.as_deref())?;
         let switchable = section.lora.is_some() && ppo.reference.is_none();
         let reference = if switchable {
             None
@@ -99,8 +131,7 @@ impl<'a> Learner<'a> {
         Ok(Learner {
             ppo,
             algorithm,
-            policy_loss: policy::by_name(algorithm.policy_loss, &clip)?,
-            value_loss,
+            losses: Losses::new(ppo, algorithm)?,
             value_lr: ppo.value_lr.unwrap_or(optimizer.lr),
             reference,
             beta: ppo.beta,
@@ -118,8 +149,18 @@ impl<'a> Learner<'a> {
         }
     }
 
-    /// Says when not to end would be a prize.
-    pub fn warn_of_prizes(&self, groups: &[Group], sink: &mut dyn Sink) {
+    /// Says when `ppo.missing_eos` leaves nothing to learn, and when not to end would be a prize.
+    pub fn warn_of_missing_ends(&self, groups: &[Group], sink: &mut dyn Sink) {
+        let replaces = matches!(self.ppo.missing_eos, MissingEos::Replace(_));
+        if replaces && !credit::rollouts(groups).any(|rollout| rollout.ended) {
+            sink.event(&Event::Notice(format!(
+                "none of the first {} rollouts ended within ppo.max_new_tokens = {}: ppo.missing_eos replaced every \
+                 score, so that nothing is learnt from the reward; raise the limit, or set ppo.missing_eos = \"keep\"",
+                credit::rollouts(groups).count(),
+                self.ppo.max_new_tokens
+            )));
+            return;
+        }
         let scores: Vec<f64> = credit::rollouts(groups).map(|rollout| rollout.score).collect();
         if let Some(percentile) = self.missing_eos().is_a_prize(&scores) {
             sink.event(&Event::Notice(format!(
@@ -197,7 +238,7 @@ impl<'a> Learner<'a> {
         Ok(())
     }
 
-    fn pass(&self, budget: Option<usize>, shared_prefix: bool) -> Pass {
+    pub(super) fn pass(&self, budget: Option<usize>, shared_prefix: bool) -> Pass {
         Pass { temperature: self.ppo.temperature as f32, budget, shared_prefix }
     }
 
@@ -226,10 +267,12 @@ impl<'a> Learner<'a> {
         )
     }
 
-    /// V at the hidden state before each response token; zeros without a value model.
+    /// V at the hidden state before each response token, or what the policy expects of a critic there; zeros without
+    /// either.
     fn values(&self, session: &mut Session<'_>, groups: &[Group], shared_prefix: bool) -> Vec<f32> {
         let pass = self.pass(session.budget(), shared_prefix);
         match &session.beside.companion {
+            Some(_) if matches!(self.losses, Losses::EveryToken(_)) => every_token::worth(session, groups, pass),
             Some(companion) => of_model(
                 &companion.model,
                 &mut session.workspace,
@@ -254,10 +297,10 @@ impl<'a> Learner<'a> {
 
 /// How rollouts run through a model.
 #[derive(Clone, Copy)]
-struct Pass {
-    temperature: f32,
-    budget: Option<usize>,
-    shared_prefix: bool,
+pub(super) struct Pass {
+    pub temperature: f32,
+    pub budget: Option<usize>,
+    pub shared_prefix: bool,
 }
 
 /// The scalar at the token before each target.

@@ -1,13 +1,13 @@
 //! One optimizer step on a minibatch of rollouts and, beside it, text.
 use super::credit::column;
 use super::gauges::Update;
-use super::learner::{Learner, value_request};
+use super::learner::{Learner, Losses, value_request};
 use super::rollout::{Group, Rollout};
 use crate::packing::{Example, micro_batches, sum_log_probs};
 use crate::session::{Companion, Session};
 use crate::{TrainError, tree};
 use model::{Derivatives, Noise};
-use objective::policy::{self, entropy, whiten};
+use objective::policy::{self, Loss, Value, entropy, whiten};
 
 impl Learner<'_> {
     /// L = L_policy − c_entropy·H + c_value·L_value + c_ptx·L_ptx over the minibatch; clips and steps.
@@ -26,7 +26,7 @@ impl Learner<'_> {
         }
         let mut update = Update::default();
         let mut advantages = column(minibatch.iter().copied(), |rollout| &rollout.advantages);
-        if self.algorithm.value_loss.is_some() {
+        if matches!(self.losses, Losses::Sampled { value: Some(_), .. }) {
             advantages = whiten::advantages(&advantages);
         }
         let divisor = policy::count(&advantages);
@@ -35,15 +35,29 @@ impl Learner<'_> {
         for part in tree::groups(minibatch.iter().copied(), session.budget(), size) {
             let n_rollouts = part.iter().map(|group| group.rollouts.len()).sum();
             let advantages = advantages.by_ref().take(n_rollouts).collect();
-            self.policy_part(session, &part, advantages, divisor, shared_prefix, &mut update)?;
-            self.value_part(session, &part, divisor, shared_prefix, &mut update)?;
+            match &self.losses {
+                Losses::EveryToken(every_token) => {
+                    let pass = self.pass(None, shared_prefix);
+                    every_token.part(session, &part, divisor, pass, self.ppo.entropy, &mut update)?;
+                }
+                Losses::Sampled { policy, value } => {
+                    self.policy_part(policy, session, &part, advantages, divisor, shared_prefix, &mut update)?;
+                    if let Some(value) = value {
+                        self.value_part(value, session, &part, divisor, shared_prefix, &mut update)?;
+                    }
+                }
+            }
         }
         self.finish(session, examples, &mut update)?;
+        if let Losses::EveryToken(every_token) = &self.losses {
+            every_token.follow(session);
+        }
         Ok(update)
     }
 
     fn policy_part(
         &self,
+        loss: &Loss,
         session: &mut Session<'_>,
         part: &[&Group],
         advantages: Vec<Vec<f64>>,
@@ -65,7 +79,7 @@ impl Learner<'_> {
         update.gap = pairs.map(|(new, old)| (new - old).abs()).fold(update.gap, f64::max);
 
         let tokens = policy::tokens(&log_probs, &old, &reference, &advantages)?;
-        let loss = self.policy_loss.loss_over(&tokens, divisor)?;
+        let loss = loss.loss_over(&tokens, divisor)?;
         update.policy_loss += loss.loss;
         update.clip_fraction += loss.clip_fraction * policy::count(&log_probs) / divisor;
         update.entropy += entropies.iter().flatten().sum::<f64>() / divisor;
@@ -81,13 +95,14 @@ impl Learner<'_> {
 
     fn value_part(
         &self,
+        loss: &Value,
         session: &mut Session<'_>,
         part: &[&Group],
         divisor: f64,
         shared_prefix: bool,
         update: &mut Update,
     ) -> Result<(), TrainError> {
-        let (Some(loss), Some(companion)) = (&self.value_loss, &mut session.beside.companion) else {
+        let Some(companion) = &mut session.beside.companion else {
             return Ok(());
         };
         let Companion { model, gradients, .. } = companion;
@@ -103,6 +118,11 @@ impl Learner<'_> {
         let derivatives = Derivatives { scalars: slopes, ..Derivatives::default() };
         model.backward(&batch, &request, &derivatives, &mut session.workspace, gradients);
         Ok(())
+    }
+
+    /// Of the value loss in what is logged as the loss. A critic of every token has an optimizer of its own and no weight.
+    fn value_weight(&self) -> f64 {
+        if matches!(self.losses, Losses::EveryToken(_)) { 1.0 } else { self.ppo.value_coefficient }
     }
 
     /// Text, norms, clipping, the step.
@@ -129,7 +149,7 @@ impl Learner<'_> {
         }
         update.loss = update.policy_loss
             + update.entropy_loss
-            + self.ppo.value_coefficient * update.value_loss
+            + self.value_weight() * update.value_loss
             + self.ppo.ptx_coefficient * update.ptx_loss.unwrap_or(0.0);
         session.refuse_unless_finite("loss", update.loss)?;
         session.refuse_unless_finite("gradient norm", update.grad_norm_total)?;
@@ -160,13 +180,13 @@ impl Learner<'_> {
 }
 
 /// Numbers a response token as lists a rollout.
-fn like(part: &[&Group], flat: &[f32]) -> Vec<Vec<f64>> {
+pub(super) fn like(part: &[&Group], flat: &[f32]) -> Vec<Vec<f64>> {
     let mut flat = flat.iter().map(|&value| f64::from(value));
     let lengths = |rollout: &Rollout| rollout.old.len();
     let rollouts = part.iter().flat_map(|group| &group.rollouts);
     rollouts.map(|rollout| flat.by_ref().take(lengths(rollout)).collect()).collect()
 }
 
-fn flat(lists: &[Vec<f64>]) -> Vec<f32> {
+pub(super) fn flat(lists: &[Vec<f64>]) -> Vec<f32> {
     lists.iter().flatten().map(|&value| value as f32).collect()
 }

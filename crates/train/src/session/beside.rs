@@ -17,7 +17,7 @@ pub(super) const NUMBERS: &str = "beside.json";
 /// Name of the arrays' file.
 pub(super) const ARRAYS: &str = "beside.safetensors";
 
-/// A network with a scalar head that trains beside the model: PPO's value model.
+/// A network that trains beside the model: PPO's value model, or a critic of every token.
 pub struct Companion {
     /// The network.
     pub model: Model,
@@ -25,6 +25,15 @@ pub struct Companion {
     pub optimizer: Optimizer,
     /// Its gradients.
     pub gradients: Gradients,
+}
+
+/// What the network beside the model says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompanionKind {
+    /// A scalar at a token: what the state is worth.
+    State,
+    /// A number for every next token: what each is worth.
+    EveryToken,
 }
 
 /// What stands beside the model.
@@ -39,11 +48,14 @@ pub struct Beside {
 }
 
 impl Companion {
-    /// Loads a model folder as a network with a scalar head; one without gets a new head. `largest` is the most tokens
-    /// that run through it at once.
+    /// Loads a model folder as a network with a head of its kind. A new head is zero, so that a value model which has learnt
+    /// nothing says 0 of every state: advantages are then the rewards to come. A random head (the reward model's
+    /// N(0, 1/√(d+1))) makes values of deviation 1, which drown rewards below it for the first iterations. `largest` is
+    /// the most tokens that run through it at once.
     pub fn load(
         session: &Session<'_>,
         path: &Path,
+        kind: CompanionKind,
         section: &ModelSection,
         optimizer: &OptimizerSection,
         seed: Seed,
@@ -51,17 +63,15 @@ impl Companion {
         sink: &mut dyn Sink,
     ) -> Result<Companion, TrainError> {
         let device: Device = session.model.device().clone();
-        let has_head = model::weights::open(path)?.tensors.shape(crate::scorer::SCALAR_HEAD).is_some();
         let options = LoadOptions {
             precision: session.model.precision(),
             trainable: trainable(section.lora.as_ref()),
             scalar_head: true,
         };
-        let mut model = Model::load(&device, path, &options)?;
-        if !has_head {
-            let mut stream = seed.stream("scalar head", 0);
-            model.init_scalar_head(&mut || stream.normal());
-        }
+        let mut model = match kind {
+            CompanionKind::State => Model::load(&device, path, &options)?,
+            CompanionKind::EveryToken => Model::load_critic(&device, path, &options)?,
+        };
         if section.lora.is_some() {
             let mut stream = seed.stream("adapters", 1);
             model.init_adapters(&mut || stream.normal());
