@@ -1,6 +1,7 @@
 //! What configurations say about themselves: values, origins, errors.
 #![allow(clippy::unwrap_used)]
-use run::{ConfigError, Layers, Origin, PretrainConfig, Resolved, SftConfig};
+use run::config::MissingEos;
+use run::{ConfigError, Layers, Origin, PpoConfig, PretrainConfig, Resolved, SftConfig};
 use std::path::Path;
 
 /// The least that a config must be given.
@@ -58,6 +59,23 @@ fn later_layers_win_and_origins_are_kept() {
         assert!(text.contains(line), "{line:?} is missing in:\n{text}");
     }
     assert!(!text.contains("shared_prefix"), "an option without effect was written:\n{text}");
+}
+
+/// `{ subtract = 1.0 }` was merged with the default `{ replace = -1.0 }`, and the two refused.
+#[test]
+fn a_table_that_chooses_takes_the_place_of_another() {
+    let resolved = |layers: Layers| {
+        let layers = layers.set::<PpoConfig>("model.path=m").unwrap();
+        let layers = layers.set::<PpoConfig>("data.train=prompts.jsonl").unwrap();
+        layers.set::<PpoConfig>("ppo.reward=[\"rule:json\"]").unwrap().resolve::<PpoConfig>().unwrap().config.ppo
+    };
+    let file = "[ppo]\nmissing_eos = { subtract = 0.5 }\n";
+    let in_file = || Layers::new().file::<PpoConfig>(Path::new("c.toml"), file).unwrap();
+    assert_eq!(resolved(in_file()).missing_eos, MissingEos::Subtract(0.5));
+    let above = in_file().set::<PpoConfig>("ppo.missing_eos={replace = -2}").unwrap();
+    assert_eq!(resolved(above).missing_eos, MissingEos::Replace(-2.0));
+    let keep = in_file().set::<PpoConfig>("ppo.missing_eos=keep").unwrap();
+    assert_eq!(resolved(keep).missing_eos, MissingEos::Keep);
 }
 
 #[test]

@@ -96,6 +96,7 @@ impl Layers {
         let mut origins = BTreeMap::new();
         for layer in self.layers {
             supersede(&mut values, &mut origins, &layer);
+            forget_choices(&mut values, &layer.values);
             merge(&mut values, layer.values);
             origins.extend(layer.origins);
         }
@@ -237,6 +238,19 @@ fn supersede(values: &mut Table, origins: &mut BTreeMap<String, Origin>, above: 
         {
             train.remove(other);
             origins.remove(&key);
+        }
+    }
+}
+
+/// Keys whose table says which of several kinds it is: two of them merged would say two kinds.
+const CHOICES: &[(&str, &str)] = &[("ppo", "missing_eos")];
+
+/// Removes choices that the layer above makes anew.
+fn forget_choices(below: &mut Table, above: &Table) {
+    for (section, key) in CHOICES {
+        let is_given = above.get(*section).and_then(Value::as_table).is_some_and(|keys| keys.contains_key(*key));
+        if let (true, Some(Value::Table(keys))) = (is_given, below.get_mut(*section)) {
+            keys.remove(*key);
         }
     }
 }

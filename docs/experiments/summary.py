@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""Tables of the recorded runs, as Markdown.
+
+Usage: summary.py ppo-ptx OUT KL…       what ppo-ptx.sh wrote; the KLs at which the arms are compared
+       summary.py kwise OUT SEED…       what kwise.sh wrote
+       summary.py folds OUT RUN…        accuracy.json of runs on folds, pooled
+
+Intervals are 95 %: over seeds Student's t, over prompts the bootstrap of accuracy.json."""
+import glob, json, math, os, re, sys
+
+T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
+
+
+def lines(path):
+    return [json.loads(line) for line in open(path)]
+
+
+def interval(values):
+    """Mean with its half width over seeds."""
+    n, mean = len(values), sum(values) / len(values)
+    if n < 2:
+        return f"{mean:.4f} (n = 1)"
+    deviation = math.sqrt(sum((v - mean) ** 2 for v in values) / (n - 1))
+    return f"{mean:.4f} ± {T[n - 1] * deviation / math.sqrt(n):.4f} (n = {n})"
+
+
+def nats_per_token(path):
+    values = [x for row in lines(path) for x in row["logprobs"] if x is not None]
+    return -sum(values) / len(values)
+
+
+def smooth(values):
+    """Means of three neighbours: a KL from 128 rollouts is noisy."""
+    return [sum(values[max(0, i - 1) : i + 2]) / len(values[max(0, i - 1) : i + 2]) for i in range(len(values))]
+
+
+def curve(out, run, base):
+    """(KL, rise of the held-out loss, reward) of the policy after each evaluated step."""
+    metrics = lines(f"{out}/{run}/metrics.jsonl")
+    kl, reward = smooth([m["kl_k1"] for m in metrics]), smooth([m["reward"] for m in metrics])
+    points = [(0.0, 0.0, metrics[0]["reward"])]
+    for path in glob.glob(f"{out}/{run}-*.jsonl"):
+        found = re.fullmatch(rf"{run}-(\d+)\.jsonl", os.path.basename(path))
+        if found and int(found[1]) < len(metrics):  # the KL after step n is that of rollouts n + 1
+            n = int(found[1])
+            points.append((n, kl[n], nats_per_token(path) - base, reward[n]))
+    return [points[0]] + [p[1:] for p in sorted(points[1:])]
+
+
+def at(points, kl):
+    """Loss and reward at the first crossing of a KL, in a straight line between its neighbours."""
+    for a, b in zip(points, points[1:]):
+        if a[0] <= kl <= b[0]:
+            s = (kl - a[0]) / (b[0] - a[0])
+            return a[1] + s * (b[1] - a[1]), a[2] + s * (b[2] - a[2])
+    return None
+
+
+def rate(path):
+    scores = [x for row in lines(path) for x in row["rewards"]]
+    return sum(scores) / len(scores)
+
+
+def ppo_ptx(out, kls):
+    base = nats_per_token(f"{out}/base.jsonl")
+    seeds = sorted({int(re.search(r"(\d+)-answers", p)[1]) for p in glob.glob(f"{out}/ppo-ptx-*-answers.jsonl.scores")})
+    print(f"base: {base:.4f} nats a token on its own held-out text; reward on held-out openings {rate(out + '/base-answers.jsonl.scores'):.4f}\n")
+    print("| seed | arm | reward, iterations 26–30 | KL of these, nats | reward on held-out openings | held-out loss − base's |")
+    print("|---|---|---|---|---|---|")
+    columns = {}
+    for arm in ("ppo", "ppo-ptx"):
+        for seed in seeds:
+            run = f"{arm}-{seed}"
+            metrics, last = lines(f"{out}/{run}/metrics.jsonl"), f"{out}/{run}-30.jsonl"
+            mean = lambda key: sum(m[key] for m in metrics[25:30]) / 5
+            row = [mean("reward"), mean("kl_k1"), rate(f"{out}/{run}-answers.jsonl.scores"), nats_per_token(last) - base]
+            columns.setdefault(arm, []).append(row)
+            print(f"| {seed} | {arm} | " + " | ".join(f"{x:.4f}" for x in row) + " |")
+    for arm, rows in columns.items():
+        print(f"| **all** | {arm} | " + " | ".join(interval(list(column)) for column in zip(*rows)) + " |")
+    print("\n| KL, nats | seed | loss − base's: ppo | ppo-ptx | difference | reward: ppo | ppo-ptx | difference |")
+    print("|---|---|---|---|---|---|---|---|")
+    for kl in kls:
+        losses, rewards = [], []
+        for seed in seeds:
+            plain, mixed = (at(curve(out, f"{arm}-{seed}", base), kl) for arm in ("ppo", "ppo-ptx"))
+            if plain is None or mixed is None:
+                print(f"| {kl} | {seed} | {plain} | {mixed} | not reached | | | |")
+                continue
+            losses.append(mixed[0] - plain[0])
+            rewards.append(mixed[1] - plain[1])
+            print(f"| {kl} | {seed} | {plain[0]:.4f} | {mixed[0]:.4f} | {losses[-1]:.4f} | {plain[1]:.3f} | {mixed[1]:.3f} | {rewards[-1]:.3f} |")
+        if losses:
+            print(f"| {kl} | **all** | | | {interval(losses)} | | | {interval(rewards)} |")
+
+
+def pair_accuracy(rankings, scores):
+    good = n = 0
+    for row, score in zip(lines(rankings), lines(scores)):
+        by_rank = [r for _, r in sorted(zip((c["rank"] for c in row["completions"]), score["rewards"]))]
+        for i in range(len(by_rank)):
+            for j in range(i + 1, len(by_rank)):
+                good, n = good + (by_rank[i] > by_rank[j]) + 0.5 * (by_rank[i] == by_rank[j]), n + 1
+    return good / n
+
+
+def kwise(out, seeds):
+    print("| seed | arm | held-out loss: best | at the end | rise | held-out accuracy at the end | training accuracy | the utility's own |")
+    print("|---|---|---|---|---|---|---|---|")
+    columns = {}
+    for seed in seeds:
+        own = float(open(f"{out}/utility-{seed}.txt").read().split()[-1])
+        for arm in ("kwise", "pairs"):
+            run = f"{out}/{arm}-{seed}"
+            evaluations = lines(f"{run}/evaluations.jsonl")
+            loss = [e["held_out_loss"] for e in evaluations]
+            row = [min(loss), loss[-1], loss[-1] - min(loss), evaluations[-1]["accuracy"],
+                   pair_accuracy(f"{out}/rankings-{seed}.jsonl", f"{run}-train-scores.jsonl"), own]
+            columns.setdefault(arm, []).append(row)
+            print(f"| {seed} | {arm} | " + " | ".join(f"{x:.4f}" for x in row) + " |")
+    for arm, rows in columns.items():
+        print(f"| **all** | {arm} | " + " | ".join(interval(list(column)) for column in zip(*rows)) + " |")
+    differences = [[p - k for k, p in zip(*rows)] for rows in zip(columns["kwise"], columns["pairs"])]
+    print("| **all** | pairs − kwise | " + " | ".join(interval(list(column)) for column in zip(*differences)) + " |")
+
+
+def folds(out, runs):
+    print("| run | accuracy.json |\n|---|---|")
+    for run in runs:
+        print(f"| {run} | {json.dumps(json.load(open(f'{out}/{run}/accuracy.json')))[:400]} |")
+
+
+kind, out, rest = sys.argv[1], sys.argv[2], sys.argv[3:]
+if kind == "ppo-ptx":
+    ppo_ptx(out, [float(kl) for kl in rest])
+elif kind == "kwise":
+    kwise(out, [int(seed) for seed in rest])
+else:
+    folds(out, rest)
