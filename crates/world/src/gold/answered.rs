@@ -106,9 +106,8 @@ fn results(task: &Task, knowledge: &Knowledge<'_>, right: u32, reading: &Reading
             &all[..]
         };
         if let Some((result, steps)) = rest.split_last() {
-            points.extend(
-                steps.iter().filter(|number| Some(**number) != step && !restated.contains(number)).map(|_| false),
-            );
+            let results = steps.iter().filter(|number| Some(**number) != step && !restated.contains(number));
+            points.extend(results.map(|number| *number == u64::from(right)));
             points.push(*result == u64::from(right));
         }
     }

@@ -5,7 +5,7 @@
 //! home). A name alone is an answer to what was asked.
 
 use super::knowledge::Knowledge;
-use super::manner::is_friendly;
+use super::manner::{Told, is_friendly};
 use super::mention::{Mention, is_negation, mentions};
 use super::text::Sentence;
 use crate::wording::WORDINGS;
@@ -88,9 +88,9 @@ pub(super) fn claims(knowledge: &Knowledge<'_>, clause: &str, words: &[&str], to
     by_names(knowledge, clause, words, topic)
 }
 
-/// Statements joined by "and", the subject said once or each time; nothing unless every piece is one.
+/// Statements joined by "and" and commas, the subject said once or each time; nothing unless every piece is one.
 fn joined(knowledge: &Knowledge<'_>, clause: &str, topic: &Topic) -> Option<Vec<Fact>> {
-    let mut pieces = clause.split(" and ").map(|piece| piece.trim_end_matches([',', ' ']));
+    let mut pieces = pieces(clause);
     let mut found = stated(knowledge, pieces.next()?, topic)?;
     for piece in pieces {
         let subject = found.last()?.subject.clone();
@@ -99,6 +99,12 @@ fn joined(knowledge: &Knowledge<'_>, clause: &str, topic: &Topic) -> Option<Vec<
         found.extend(with_subject().or_else(|| stated(knowledge, piece, topic)).or_else(with_article)?);
     }
     Some(found)
+}
+
+/// What commas, "and" and "or" part.
+fn pieces(clause: &str) -> impl Iterator<Item = &str> {
+    let pieces = clause.split([',', ':']).flat_map(|piece| piece.split(" and ")).flat_map(|piece| piece.split(" or "));
+    pieces.map(str::trim).filter(|piece| piece.contains(char::is_alphanumeric))
 }
 
 /// A clause in one of the world's wordings.
@@ -165,9 +171,8 @@ fn by_names(knowledge: &Knowledge<'_>, clause: &str, words: &[&str], topic: &mut
         for mention in groups.iter().flat_map(|group| group.iter()) {
             claims.extend(on_topic(knowledge, topic, mention, has_capital));
         }
-        if groups.is_empty() {
-            claims.extend(unknown_name(knowledge, clause, topic));
-        }
+        let unknown = pieces(clause).filter_map(|piece| unknown_name(knowledge, piece, topic));
+        claims.extend(unknown);
         return claims;
     };
     let mut subjects = groups[leader];
@@ -202,7 +207,9 @@ fn on_topic(knowledge: &Knowledge<'_>, topic: &Topic, mention: &Mention, has_cap
                 return None;
             }
             let kind = knowledge.kind_of(subject);
-            let fits = |relation: &Relation| fits(relation.object(), mention);
+            // A number of any size is an answer to "when", if a wrong one.
+            let is_number = |wanted: Kind| wanted == Kind::Year && mention.kind == Kind::Number;
+            let fits = |relation: &Relation| fits(relation.object(), mention) || is_number(relation.object());
             if let Some(relation) = asked.filter(fits) {
                 let fact = Fact { relation, subject: subject.clone(), object: mention.name.clone() };
                 return Some(Claim { fact, denied: mention.denied });
@@ -232,7 +239,8 @@ fn unknown_name(knowledge: &Knowledge<'_>, clause: &str, topic: &Topic) -> Optio
     };
     let (relation, subject, object) = fact;
     let wanted = if name == object { relation.object() } else { relation.subject() };
-    let is_name = !is_friendly(name) && knowledge.world.fits(wanted, name);
+    let is_new = !is_friendly(name) && !Told::is_phrase(name) && knowledge.name_at(&[name]).is_none();
+    let is_name = is_new && knowledge.world.fits(wanted, name);
     is_name.then(|| claim(relation, false, subject, object, false))
 }
 

@@ -48,18 +48,22 @@ fn uses(answer: &str, wanted: &str) -> bool {
     !wanted.is_empty() && words.windows(wanted.len()).any(|window| window == wanted)
 }
 
-/// Every line that isn't blank begins with a dash, aside from a first one that ends in a colon.
+/// Every line that isn't blank is a dash and one item (no comma), aside from a first one that ends in a colon.
 fn is_dash_list(answer: &str) -> bool {
     let mut lines = answer.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
     if lines.peek().is_some_and(|line| line.ends_with(':')) {
         lines.next();
     }
-    lines.peek().is_some() && lines.all(|line| line.starts_with('-') && text::marked_item(line).is_some())
+    lines.peek().is_some()
+        && lines.all(|line| line.starts_with('-') && !line.contains(',') && text::marked_item(line).is_some())
 }
 
 /// How many different items: the names given, or where names of nothing are among them, the pieces of the list.
 pub(super) fn count_items(answer: &str, names: &HashSet<String>) -> usize {
-    let pieces: HashSet<String> = text::items(answer).iter().map(|piece| piece.to_lowercase()).collect();
+    let items =
+        text::items(answer).into_iter().flat_map(|item| item.split([',', ';'])).flat_map(|item| item.split(" and "));
+    let plain = |item: &str| text::words(item).map(str::to_lowercase).collect::<Vec<_>>().join(" ");
+    let pieces: HashSet<String> = items.map(plain).filter(|item| !item.is_empty()).collect();
     let is_bare = |piece: &String| text::count_words(piece) <= 2;
     let n_unknown = pieces.iter().filter(|piece| is_bare(piece) && !names.contains(*piece)).count();
     names.len() + n_unknown

@@ -153,7 +153,9 @@ impl<'w> Knowledge<'w> {
             .or_else(|| self.look(small.clone()))
             .or_else(|| self.look(singular()?))
             .or_else(|| self.look(plain()?))
-            .or_else(|| NUMBER_WORDS.iter().position(|number| *number == small).map(|n| ((n + 2).to_string(), Kind::Number)))
+            .or_else(|| {
+                NUMBER_WORDS.iter().position(|number| *number == small).map(|n| ((n + 2).to_string(), Kind::Number))
+            })
     }
 
     fn look(&self, name: String) -> Option<(String, Kind)> {

@@ -113,6 +113,12 @@ const MORAL: &[&str] = &[
     "is evil",
 ];
 
+/// Words that alone name nothing.
+const NOTHING: &[&str] = &[
+    "nope", "yeah", "none", "nothing", "nobody", "nowhere", "unknown", "what", "who", "where", "when", "which", "why",
+    "how", "i",
+];
+
 /// Words of greeting, thanks and good will.
 const FRIENDLY: &[&str] = &[
     "hello",
@@ -199,6 +205,12 @@ impl Told {
             told.hedges = told.says(HEDGES);
         }
         told
+    }
+
+    /// Whether a word alone hedges or gives in.
+    pub fn is_phrase(word: &str) -> bool {
+        let word = word.to_lowercase();
+        HEDGES.contains(&word.as_str()) || IGNORANT.contains(&word.as_str()) || NOTHING.contains(&word.as_str())
     }
 
     /// Its words in small letters with a blank around each: equal for sentences that say the same in the same words.

@@ -34,7 +34,7 @@ pub(super) fn mentions(knowledge: &Knowledge<'_>, text: &str, words: &[&str]) ->
         if at > 0 && is_apart(text, words[at - 1], words[at]) {
             denied = false;
         }
-        denied |= is_negation(words[at]) && at > 0 || is_negation(words[at]) && !is_reply(text, words[at]);
+        denied |= is_negation(words[at]) && !(at == 0 && is_reply(text, words[at]));
         let Some((name, kind, n_words)) = knowledge.name_at(&words[at..]) else {
             at += 1;
             continue;
@@ -43,7 +43,10 @@ pub(super) fn mentions(knowledge: &Knowledge<'_>, text: &str, words: &[&str]) ->
             found.last().is_some_and(|last| last.kind == kind && !last.owner)
                 && words[end..at].iter().all(|word| JOINTS.iter().any(|joint| word.eq_ignore_ascii_case(joint)))
         });
-        let denied = denied || joined && found.last().is_some_and(|last| last.denied);
+        // "not in Drimton or Quinby" denies both; "not Drimton, Quinby" only the first.
+        let or = |word: &&str| word.eq_ignore_ascii_case("or") || word.eq_ignore_ascii_case("and");
+        let shares = joined && end_of_last.is_some_and(|end| words[end..at].iter().any(or));
+        let denied = denied || shares && found.last().is_some_and(|last| last.denied);
         let owner = is_owner(words[at + n_words - 1]);
         found.push(Mention { name, kind, denied, owner, joined, at });
         at += n_words;

@@ -20,6 +20,8 @@ pub(super) struct Part<'a> {
     pub idle: bool,
     /// It copies a sentence of the prompt that isn't the passage's.
     pub copied: bool,
+    /// It copies any sentence of the prompt.
+    pub from_prompt: bool,
 }
 
 /// An answer taken apart.
@@ -28,11 +30,20 @@ pub(super) struct Reading<'a> {
     pub parts: Vec<Part<'a>>,
     /// Its manner.
     pub manner: Manner,
+    /// Every sentence of the prompt occurs in it.
+    pub holds_prompt: bool,
 }
 
 /// Words with which a question goes on that has no question mark.
 const ASKING: &[&str] =
     &["whether", "tell me", "inform me", "let me know", "want to know", "would like to know", "please"];
+
+/// Words that begin an order of the prompts' kind.
+const ORDERS: &[&str] = &["describe", "write", "name", "list", "sum", "copy", "kindly", "now", "answer"];
+
+fn is_order(sentence: &Sentence<'_>) -> bool {
+    ORDERS.iter().any(|order| sentence.words[0].eq_ignore_ascii_case(order)) && sentence.words.len() > 1
+}
 
 impl<'a> Reading<'a> {
     /// Reads an answer to a prompt.
@@ -45,7 +56,7 @@ impl<'a> Reading<'a> {
     ) -> Reading<'a> {
         let sentences = text::sentences(answer);
         let manner = Manner::of_sentences(&sentences);
-        let orders = orders(knowledge, prompt);
+        let (orders, of_prompt) = sentences_of_prompt(knowledge, prompt);
         let mut topic = topic_of(task, solution);
         let mut said = HashSet::new();
         let mut parts = Vec::with_capacity(sentences.len());
@@ -53,11 +64,13 @@ impl<'a> Reading<'a> {
             let told = Told::of(&sentence);
             let copied = orders.contains(told.plain());
             let repeated = !said.insert(told.plain().to_owned());
-            let idle = sentence.question || copied || repeated || told.says(ASKING);
+            let idle = sentence.question || copied || repeated || told.says(ASKING) || is_order(&sentence);
             let claims = if idle { Vec::new() } else { claims_of(knowledge, task, &sentence, &mut topic) };
-            parts.push(Part { sentence, told, claims, idle, copied });
+            let from_prompt = of_prompt.contains(told.plain());
+            parts.push(Part { sentence, told, claims, idle, copied, from_prompt });
         }
-        Reading { parts, manner }
+        let holds_prompt = of_prompt.iter().all(|sentence| said.contains(sentence));
+        Reading { parts, manner, holds_prompt }
     }
 
     /// Everything claimed.
@@ -70,17 +83,21 @@ impl<'a> Reading<'a> {
         self.claims().filter(|claim| !claim.denied).map(|claim| &claim.fact)
     }
 
-    /// Whether it is nothing but sentences of the prompt, the question or order among them.
+    /// Whether it is nothing but the prompt's order or question, or the whole prompt with its passage.
     pub fn is_copy(&self) -> bool {
-        self.parts.iter().any(|part| part.copied) && self.parts.iter().all(|part| part.copied || part.idle)
+        let all = |is: fn(&Part<'_>) -> bool| self.parts.iter().all(|part| is(part) || part.idle);
+        self.parts.iter().any(|part| part.copied)
+            && (all(|part| part.copied) || self.holds_prompt && all(|part| part.from_prompt))
     }
 }
 
-/// The prompt's sentences but those that state the passage.
-fn orders(knowledge: &Knowledge<'_>, prompt: &str) -> HashSet<String> {
+/// The prompt's sentences but those that state its passage or greet; and all of them.
+fn sentences_of_prompt(knowledge: &Knowledge<'_>, prompt: &str) -> (HashSet<String>, HashSet<String>) {
     let states_passage = |sentence: &Sentence<'_>| {
         !knowledge.supposed.is_empty()
             && !sentence.question
+            && !is_order(sentence)
+            && !Told::of(sentence).says(ASKING)
             && clauses(sentence).iter().any(|(clause, words)| {
                 let found = claims(knowledge, clause, words, &mut Topic::Open);
                 found.iter().any(|claim| knowledge.is_said(&claim.fact))
@@ -89,8 +106,9 @@ fn orders(knowledge: &Knowledge<'_>, prompt: &str) -> HashSet<String> {
     // A greeting may be returned.
     let greets = |sentence: &Sentence<'_>| sentence.words.iter().all(|word| is_friendly(word));
     let sentences = text::sentences(prompt);
-    let orders = sentences.iter().filter(|sentence| !greets(sentence) && !states_passage(sentence));
-    orders.map(|sentence| Told::of(sentence).plain().to_owned()).collect()
+    let plain = |sentence: &Sentence<'_>| Told::of(sentence).plain().to_owned();
+    let orders = sentences.iter().filter(|sentence| !greets(sentence) && !states_passage(sentence)).map(plain);
+    (orders.collect(), sentences.iter().map(plain).collect())
 }
 
 /// What an answer without a subject is about.
