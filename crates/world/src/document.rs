@@ -33,7 +33,7 @@ type Writer = fn(&Texts, &mut Stream, &mut String);
 /// The sorts of documents and how often each comes, in hundredths.
 #[rustfmt::skip]
 const SORTS: &[(u64, Writer)] = &[
-    (24, prose::portrait),
+    (22, prose::portrait),
     (12, prose::drill),
     (6, prose::group),
     (6, prose::letter),
@@ -45,6 +45,7 @@ const SORTS: &[(u64, Writer)] = &[
     (3, tables::notices),
     (16, questions::list),
     (8, questions::answered),
+    (2, prose::book),
 ];
 
 const STYLES: [Style; 5] = [Style::Plain, Style::Polite, Style::Wish, Style::Short, Style::Formal];
@@ -145,10 +146,10 @@ fn below(n: usize, stream: &mut Stream) -> usize {
     stream.below(n as u64) as usize
 }
 
-/// Below n; the first comes about four times as often as the last.
+/// Below n; the first comes about three times as often as the last.
 fn popular(n: usize, stream: &mut Stream) -> usize {
     let one = below(n, stream);
-    match stream.below(3) {
+    match stream.below(2) {
         0 => one,
         _ => one.min(below(n, stream)),
     }

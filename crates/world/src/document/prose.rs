@@ -8,12 +8,12 @@ use crate::statement::capitalised;
 
 /// Whom portraits are of, with shares about as their numbers of facts.
 pub const PORTRAYED: &[(u64, Kind)] = &[
-    (44, Kind::Person),
-    (14, Kind::Town),
-    (6, Kind::Country),
-    (4, Kind::River),
-    (15, Kind::Thing),
-    (9, Kind::Event),
+    (50, Kind::Person),
+    (12, Kind::Town),
+    (5, Kind::Country),
+    (3, Kind::River),
+    (14, Kind::Thing),
+    (8, Kind::Event),
     (7, Kind::Animal),
     (1, Kind::Unit),
 ];
@@ -25,7 +25,7 @@ pub fn portrait(texts: &Texts, stream: &mut Stream, out: &mut String) {
         if at < share {
             let mut facts = texts.subject(kind, stream).to_vec();
             stream.shuffle(&mut facts);
-            let keep = 2 + below(5, stream);
+            let keep = 3 + below(4, stream);
             facts.truncate(keep);
             return sentences(texts, &facts, stream, out);
         }
@@ -69,6 +69,17 @@ pub fn group(texts: &Texts, stream: &mut Stream, out: &mut String) {
             out.push_str(subject);
         }
         out.push('.');
+    }
+}
+
+/// Several pieces one after another, so that long contexts occur too.
+pub fn book(texts: &Texts, stream: &mut Stream, out: &mut String) {
+    let pieces = [portrait, portrait, drill, group, letter, story];
+    for index in 0..4 + below(7, stream) {
+        if index > 0 {
+            out.push_str("\n\n");
+        }
+        pieces[below(pieces.len(), stream)](texts, stream, out);
     }
 }
 

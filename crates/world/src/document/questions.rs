@@ -39,7 +39,7 @@ pub fn list(texts: &Texts, stream: &mut Stream, out: &mut String) {
 pub fn answered(texts: &Texts, stream: &mut Stream, out: &mut String) {
     let theme = stream.below(4);
     let relation = texts.fact(texts.any(stream)).relation as usize;
-    for pair in 0..3 + below(3, stream) {
+    for pair in 0..3 + below(3, stream) * below(4, stream) {
         if pair > 0 {
             out.push_str("\n\n");
         }
