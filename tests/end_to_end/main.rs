@@ -3,8 +3,12 @@
 
 mod commands;
 mod errors;
+mod interruption;
+mod judgements;
 mod pull;
 mod references;
+mod reward_service;
+mod rewards;
 mod stages;
 #[allow(dead_code)] // the hub client's own tests use the rest
 #[path = "../../crates/endpoint/tests/stub/mod.rs"]

@@ -3,6 +3,7 @@
 use crate::cache::Cache;
 use crate::error::CommandError;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The environment of a command.
 pub struct Context {
@@ -12,6 +13,10 @@ pub struct Context {
     pub hub: endpoint::hub::HubSettings,
     /// No network may be used.
     pub offline: bool,
+    /// Sent to reward endpoints as `Authorization: Bearer …`.
+    pub reward_token: Option<String>,
+    /// How long a reward endpoint may take to answer; the client's own patience when absent.
+    pub reward_timeout: Option<Duration>,
 }
 
 impl Context {
@@ -34,8 +39,17 @@ impl Context {
         hub.token = variable("HF_TOKEN");
         hub.certificates = variable("SSL_CERT_FILE").or_else(|| variable("REQUESTS_CA_BUNDLE")).map(PathBuf::from);
         let offline = variable("HF_HUB_OFFLINE").is_some_and(|value| !matches!(value.as_str(), "0" | "false"));
-        Ok(Context { cache: Cache::new(root), hub, offline })
+        let reward_timeout = variable("HELPMATE_REWARD_TIMEOUT").map(|value| seconds(&value)).transpose()?;
+        let reward_token = variable("HELPMATE_REWARD_TOKEN");
+        Ok(Context { cache: Cache::new(root), hub, offline, reward_token, reward_timeout })
     }
+}
+
+fn seconds(value: &str) -> Result<Duration, CommandError> {
+    let parsed = value.parse().ok().filter(|seconds| *seconds > 0.0).map(Duration::try_from_secs_f64);
+    parsed.and_then(Result::ok).ok_or_else(|| {
+        CommandError::usage(format!("HELPMATE_REWARD_TIMEOUT is {value:?}, expected seconds, more than 0"))
+    })
 }
 
 /// A variable that is set to something.

@@ -2,7 +2,7 @@
 
 use crate::arguments::DtypeOption;
 use crate::context::Context;
-use crate::error::{CommandError, Kind};
+use crate::error::CommandError;
 use crate::loading;
 use endpoint::reward::{Item, RewardClient, RewardSettings};
 use kernels::Device;
@@ -19,12 +19,7 @@ pub fn open(
     device: &Device,
     dtype: DtypeOption,
 ) -> Result<(f64, Box<dyn Scorer>), CommandError> {
-    let (weight, source) = match text.split_once('*') {
-        Some((weight, source)) if weight.parse::<f64>().is_ok_and(f64::is_finite) => {
-            (weight.parse().unwrap_or(1.0), source)
-        }
-        _ => (1.0, text),
-    };
+    let (weight, source) = weighed(text)?;
     if let Some(rule) = source.strip_prefix("rule:") {
         return Ok((weight, Box::new(RuleScorer::new(rule).map_err(CommandError::usage)?)));
     }
@@ -32,10 +27,39 @@ pub fn open(
         if context.offline {
             return Err(CommandError::missing(format!("{source}: the network is switched off")));
         }
-        return Ok((weight, Box::new(HttpScorer { client: RewardClient::new(RewardSettings::new(source)) })));
+        let defaults = RewardSettings::new(source);
+        let timeout = context.reward_timeout.unwrap_or(defaults.timeout);
+        let settings = RewardSettings { token: context.reward_token.clone(), timeout, ..defaults };
+        return Ok((weight, Box::new(HttpScorer { client: RewardClient::new(settings) })));
     }
     let path = loading::resolve(context, source)?;
     Ok((weight, Box::new(RewardModel::open(device, &path, dtype.precision(device, &path), BATCH_TOKENS)?)))
+}
+
+/// Weight and source of `[WEIGHT*]R`.
+fn weighed(text: &str) -> Result<(f64, &str), CommandError> {
+    let parsed = text.split_once('*').and_then(|(weight, source)| Some((weight.trim().parse::<f64>().ok()?, source)));
+    match parsed {
+        None => Ok((1.0, text)),
+        Some((weight, source)) if weight.is_finite() && weight != 0.0 => Ok((weight, source)),
+        Some((weight, _)) => {
+            let message = format!("reward {text:?}: a weight of {weight}, expected a finite number other than 0");
+            Err(CommandError::usage(message).hint("--gold measures a reward that nothing learns from"))
+        }
+    }
+}
+
+/// The reward that gates others: its threshold decides, so a weight would do nothing.
+pub fn open_safety(
+    context: &Context,
+    text: &str,
+    device: &Device,
+    dtype: DtypeOption,
+) -> Result<Box<dyn Scorer>, CommandError> {
+    match open(context, text, device, dtype)? {
+        (1.0, safety) => Ok(safety),
+        _ => Err(CommandError::usage("the safety reward decides by its threshold: leave out its weight")),
+    }
 }
 
 /// Several rewards as one: their weighted sum, or with a gate helpfulness where safety reaches its threshold.
@@ -61,10 +85,7 @@ pub fn open_all(
     let Some((safety, threshold)) = gate else {
         return Ok(sum);
     };
-    let (weight, safety) = open(context, safety, device, dtype)?;
-    if weight != 1.0 {
-        return Err(CommandError::usage("the safety reward decides by its threshold: leave out its weight"));
-    }
+    let safety = open_safety(context, safety, device, dtype)?;
     Ok(Box::new(Gated { helpfulness: sum, safety, threshold }))
 }
 
@@ -108,11 +129,15 @@ impl Scorer for HttpScorer {
 
 impl From<ScoreError> for CommandError {
     fn from(error: ScoreError) -> CommandError {
-        let kind = match &error {
-            ScoreError::Rule(_) => Kind::Usage,
-            ScoreError::Endpoint { missing: true, .. } => Kind::Missing,
-            _ => Kind::Input,
-        };
-        CommandError::new(kind, error)
+        match &error {
+            ScoreError::Rule(_) => CommandError::usage(error),
+            ScoreError::Endpoint { missing: true, .. } => CommandError::missing(error).hint(
+                "HELPMATE_REWARD_TIMEOUT sets the seconds that an answer may take (60), HELPMATE_REWARD_TOKEN a bearer's \
+                 token; a run that has a checkpoint goes on with --resume",
+            ),
+            ScoreError::Endpoint { .. } => CommandError::input(error)
+                .hint("docs/stages/reward.md has what a service is asked and how it must answer"),
+            _ => CommandError::input(error),
+        }
     }
 }

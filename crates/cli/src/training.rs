@@ -355,6 +355,7 @@ fn part_line(name: &str, part: &PartReport) -> String {
         ("too long", part.dropped),
         ("truncated", part.truncated),
         ("without targets", part.without_targets),
+        ("all tied", part.tied),
     ]
     .iter()
     .filter(|(_, count)| *count > 0)

@@ -88,7 +88,12 @@ pub fn run(
                 let Some(mut groups) = rollout::sample(&session, &rows, order.batch(step), ppo, seed, renderer)? else {
                     return session.interrupt(sink);
                 };
-                rollout::score(&mut groups, &rows, &mut rewards)?;
+                if let Err(error) = rollout::score(&mut groups, &rows, &mut rewards) {
+                    if step > 0 {
+                        session.save_here(sink)?; // a service that is gone doesn't cost the iterations before
+                    }
+                    return Err(error);
+                }
                 if step == 0 {
                     learner.warn_of_missing_ends(&groups, sink);
                 }

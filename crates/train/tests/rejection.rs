@@ -88,9 +88,10 @@ fn the_best_answers_that_ended_become_demonstrations() {
         let rival = samples
             .iter()
             .filter(|sample| sample["row"] == demonstration["row"] && sample["stop"] == "stop")
-            .map(|sample| sample["reward"].as_f64().unwrap())
+            .filter_map(|sample| sample["reward"].as_f64()) // an empty answer has none
             .fold(f64::MIN, f64::max);
         assert_eq!(demonstration["reward"].as_f64().unwrap(), rival);
+        assert!(!demonstration["completion"].as_str().unwrap().is_empty());
     }
     assert!(reports[0].best_mean > reports[0].reward_mean);
     // they are rows that other stages read

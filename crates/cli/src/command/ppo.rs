@@ -127,7 +127,7 @@ fn rewards(context: &Context, ppo: &PpoSection, device: &Device, dtype: DtypeOpt
     let (reward, gold) = (sum(&ppo.reward)?, sum(&ppo.gold)?);
     let reward = match (reward, &ppo.safety) {
         (Some(helpfulness), Some(safety)) => {
-            let (_, safety) = reward::open(context, safety, device, dtype)?;
+            let safety = reward::open_safety(context, safety, device, dtype)?;
             let threshold = ppo.safety_threshold;
             Some(Box::new(Gated { helpfulness, safety, threshold }) as Box<dyn Scorer>)
         }

@@ -216,6 +216,6 @@ fn describe(report: &Report) -> String {
     let ended = 100.0 * report.share_eos;
     format!(
         "round {round}: {answers} answers to {prompts} prompts, {ended:.1} % ended; reward {mean} ± {std}, best {best}; \
-         {without_end} prompts without an answer that ended"
+         {without_end} prompts without an answer to keep"
     )
 }

@@ -266,6 +266,7 @@ impl PpoConfig {
             ("ppo.clip_scope", no_text, "there is no ppo.ptx, so both gradients are one"),
             ("ppo.clip_scope", self.optimizer.max_grad_norm == 0.0, "optimizer.max_grad_norm is 0"),
             ("ppo.safety_threshold", safety.is_none(), "there is no ppo.safety"),
+            ("ppo.adaptive_kl", self.ppo.beta == 0.0, "ppo.beta is 0, and it moves by factors"),
             ("ppo.actor_critic", actor_critic.is_some() && algorithm != "actor_critic", "algorithm is another"),
             (
                 "ppo.reference",

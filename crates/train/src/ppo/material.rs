@@ -55,6 +55,9 @@ impl Rows {
             rows.files.extend(text.files);
             rows.text = text.train;
         }
+        if let Some(path) = &ppo.reference {
+            same_tokens("ppo.reference", path, renderer)?;
+        }
         for model in [&ppo.reference, &ppo.value].into_iter().flatten() {
             rows.files.push(Hashed::of(model)?); // a resumed run must find the same
         }
@@ -190,12 +193,7 @@ pub(super) fn value_folder<'p>(
     let Some(path) = ppo.value.as_deref() else {
         return Ok(Some(policy));
     };
-    let other = Renderer::open(path, None).map_err(crate::scorer::ScoreError::from)?;
-    let (here, there) = (renderer.tokenizer().content_hash(), other.tokenizer().content_hash());
-    if here != there {
-        let found = format!("{} with tokenizer {there}, the policy's is {here}", path.display());
-        return Err(TrainError::Option { key: "ppo.value", found, expected: "a model with the policy's tokenizer" });
-    }
+    same_tokens("ppo.value", path, renderer)?;
     let config: serde_json::Value = run::folder::read_json(&path.join("config.json")).unwrap_or_default();
     if config.get("readout").is_some_and(|readout| readout == "token") {
         let found = format!("{}, which reads at a token of its own", path.display());
@@ -203,6 +201,17 @@ pub(super) fn value_folder<'p>(
         return Err(TrainError::Option { key: "ppo.value", found, expected });
     }
     Ok(Some(path))
+}
+
+/// Refuses a model whose tokens are not the policy's.
+fn same_tokens(key: &'static str, path: &Path, renderer: &Renderer) -> Result<(), TrainError> {
+    let other = Renderer::open(path, None).map_err(crate::scorer::ScoreError::from)?;
+    let (here, there) = (renderer.tokenizer().content_hash(), other.tokenizer().content_hash());
+    if here != there {
+        let found = format!("{} with tokenizer {there}, the policy's is {here}", path.display());
+        return Err(TrainError::Option { key, found, expected: "a model with the policy's tokenizer" });
+    }
+    Ok(())
 }
 
 /// A row of a rollouts file.
