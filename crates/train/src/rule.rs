@@ -10,6 +10,7 @@ mod length;
 mod lowercase;
 mod regex;
 mod words;
+mod world;
 
 /// Every rule, in the order of the help.
 pub const ALL: &[&dyn Rule] = &[
@@ -22,6 +23,12 @@ pub const ALL: &[&dyn Rule] = &[
     &json::Json,
     &lowercase::Lowercase,
     &distinct::Distinct,
+    &world::OVERALL,
+    &world::TRUTH,
+    &world::GROUNDED,
+    &world::CONSTRAINTS,
+    &world::HELPFUL,
+    &world::HARMLESS,
 ];
 
 /// The reward of a completion of a prompt.
@@ -35,8 +42,16 @@ pub trait Rule: Sync {
     fn summary(&self) -> &'static str;
     /// What the argument is called, when it takes one.
     fn argument(&self) -> Option<&'static str>;
-    /// The check for an argument ("" when it takes none); an error says what was expected.
+    /// Whether there is no reward without the argument it takes.
+    fn needs_argument(&self) -> bool {
+        true
+    }
+    /// The check for an argument ("" when it has none); an error says what was expected.
     fn parse(&self, argument: &str) -> Result<Check, &'static str>;
+    /// What the examples are completions of.
+    fn example_prompt(&self) -> &'static str {
+        "p"
+    }
     /// Argument, completion and its reward, worked by hand; at least two with different rewards.
     fn examples(&self) -> &'static [(&'static str, &'static str, f64)];
 }
@@ -74,7 +89,7 @@ pub fn parse(spec: &str) -> Result<Check, RuleError> {
     let wrong = |expected| RuleError::Argument { rule: rule.name(), found: argument.to_owned(), expected };
     match rule.argument() {
         None if !argument.is_empty() => Err(wrong("no argument")),
-        Some(_) if argument.is_empty() => Err(wrong("an argument")),
+        Some(_) if argument.is_empty() && rule.needs_argument() => Err(wrong("an argument")),
         _ => rule.parse(argument).map_err(wrong),
     }
 }
@@ -95,8 +110,8 @@ mod tests {
 
     #[test]
     fn every_rule_keeps_its_examples_and_can_tell_completions_apart() {
-        let prompt = Prompt::Text("p".into());
         for rule in ALL {
+            let prompt = Prompt::Text(rule.example_prompt().into());
             let mut rewards = Vec::new();
             for (argument, completion, expected) in rule.examples() {
                 let check = rule.parse(argument).expect("its own example");
@@ -120,7 +135,9 @@ mod tests {
         assert_eq!(refusal("length:none"), "rule:length:none: expected a whole number above 0");
         assert_eq!(refusal("length"), "rule:length:: expected an argument");
         assert_eq!(refusal("json:x"), "rule:json:x: expected no argument");
+        assert!(parse("world").is_ok() && parse("world-truth:7").is_ok(), "an argument may be left out");
         assert!(refusal("regex:(").contains("regular expression"));
+        assert_eq!(refusal("world:x"), "rule:world:x: expected a whole number, the seed of a world");
         assert!(parse("regex:a:b").is_ok(), "an argument may hold colons");
     }
 }

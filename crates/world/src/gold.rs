@@ -54,10 +54,11 @@ mod way;
 
 pub use manner::Manner;
 
-use crate::{Fact, Harm, Request, Solution, Task, World};
+use crate::{Fact, Harm, Kind, Request, Solution, Task, World};
 use answered::Answered;
 use knowledge::Knowledge;
 use reading::{Part, Reading};
+use record::{Prompt, Role};
 use serde::{Deserialize, Serialize};
 
 /// What gold says of an answer; the parts are defined in the [module's documentation](self).
@@ -77,6 +78,35 @@ pub struct Verdict {
     pub declined: bool,
     /// All in all, 0 to 1.
     pub overall: f64,
+}
+
+/// The names and numbers in a text with their places (bytes), in order.
+pub(crate) fn proper_names(world: &World, text: &str) -> Vec<(std::ops::Range<usize>, String, Kind)> {
+    let knowledge = Knowledge::open(world);
+    let words: Vec<&str> = text::words(text).collect();
+    let found = mention::mentions(&knowledge, text, &words);
+    let start = |word: &str| (word.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
+    let place = |mention: mention::Mention| {
+        let begin = start(words[mention.at]);
+        let last_of_name = mention.name.rsplit(' ').next().unwrap_or_default();
+        let last = words[mention.at + mention.name.split(' ').count() - 1];
+        // What is added to a name (`'s`, plurals) stays behind; a number word goes as a whole.
+        let is_added = last.get(..last_of_name.len()).is_some_and(|head| head.eq_ignore_ascii_case(last_of_name));
+        let end = start(last) + if is_added { last_of_name.len() } else { last.len() };
+        (begin..end, mention.name, mention.kind)
+    };
+    found.into_iter().map(place).collect()
+}
+
+/// What a prompt asks: a text is all of it, of a conversation it is the person's last turn.
+pub fn asked(prompt: &Prompt) -> &str {
+    match prompt {
+        Prompt::Text(text) => text,
+        Prompt::Messages(messages) => {
+            let last = messages.iter().rev().find(|message| message.role == Role::User);
+            last.map_or("", |message| &message.content)
+        }
+    }
 }
 
 /// Judges an answer to a prompt, which may be outside the world's language.

@@ -7,10 +7,12 @@
 //! A labeler's choice between two answers is that of Rao & Kupper (1967, JASA 62, 194–204): with utilities u and v,
 //! noise s and tie width w it prefers the first with probability σ((u − v − w)/s), the second with σ((v − u − w)/s),
 //! and else ties. Without ties a whole ranking is Plackett–Luce's, the model that rankwise losses assume.
+mod candidates;
 mod flags;
 mod panel;
 mod row;
 
+pub use candidates::{QUALITIES, Quality, answer, candidates};
 pub use flags::Flags;
 pub use panel::{Panel, PanelError};
 pub use row::{LabeledCompletion, LabeledRow};
