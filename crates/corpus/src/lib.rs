@@ -9,6 +9,7 @@
 //! - [`mod@split`]: parts and folds that a prompt or a user never straddles
 //! - [`stats`]: what is in a data set
 //! - [`convert`]: rows of one format as rows of another
+//! - [`template`]: rows of labelled data sets as instructions
 
 pub mod convert;
 mod detect;
@@ -19,6 +20,7 @@ mod raw;
 pub mod source;
 pub mod split;
 pub mod stats;
+pub mod template;
 
 pub use field::RowError;
 pub use format::{FORMATS, Format, find_format};

@@ -1,6 +1,7 @@
 //! `helpmate data`: look at data, and make other data of it.
 
 mod convert;
+mod render;
 mod show;
 mod split;
 mod stats;
@@ -9,7 +10,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use clap::Subcommand;
 
-/// Convert, measure, show and split data
+/// Convert, measure, show, split and render data
 ///
 /// Files are JSONL, `.gz` and `.zst` of it, JSON, or Parquet; the format of the rows is found from their fields.
 #[derive(Subcommand)]
@@ -18,6 +19,7 @@ pub enum Data {
     Stats(stats::Stats),
     Show(show::Show),
     Split(split::Split),
+    Render(render::Render),
 }
 
 impl Data {
@@ -27,6 +29,7 @@ impl Data {
             Data::Stats(command) => command.run(),
             Data::Show(command) => command.run(context),
             Data::Split(command) => command.run(),
+            Data::Render(command) => command.run(),
         }
     }
 }
