@@ -1,11 +1,12 @@
 //! A hub on this machine, for tests: answers from a table, misbehaves on demand, remembers what it was asked.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// What the stub does with one path.
+/// What the stub does with one path. No test uses all of them.
+#[allow(dead_code)]
 #[derive(Clone)]
 pub enum Reply {
     /// 200 (206 when a range is asked for) with this body.
@@ -80,18 +81,23 @@ impl Stub {
 
 fn serve(stream: TcpStream, replies: &Mutex<HashMap<String, Reply>>, asked: &Mutex<Vec<Asked>>) {
     let Ok(writer) = stream.try_clone() else { return };
-    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+    let mut reader = BufReader::new(stream);
+    let mut lines = reader.by_ref().lines().map_while(Result::ok);
     let Some(first) = lines.next() else { return };
     let path = first.split(' ').nth(1).unwrap_or_default().to_string();
     let mut request = Asked { range: None, authorization: None };
+    let mut length = 0;
     for line in lines.take_while(|line| !line.is_empty()) {
         let (name, value) = line.split_once(": ").unwrap_or((&line, ""));
         match name.to_ascii_lowercase().as_str() {
             "range" => request.range = Some(value.to_string()),
             "authorization" => request.authorization = Some(value.to_string()),
+            "content-length" => length = value.parse().unwrap_or(0),
             _ => {}
         }
     }
+    // What is sent must be read: a connection that closes with unread bytes is reset, and the answer with it.
+    let _ = std::io::copy(&mut reader.take(length), &mut std::io::sink());
     let range = request.range.clone();
     asked.lock().expect("no panic").push(request);
     let reply = take(&path, replies);
