@@ -2,7 +2,8 @@
 //!
 //! One profile (release) throughout, so that no dependency is compiled twice. A failing step does not hide the next.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
@@ -85,13 +86,13 @@ fn steps() -> Vec<Step> {
 
 fn perform(root: &Path, step: &Step) -> Outcome {
     println!("\n=== {}: cargo {}", step.name, step.arguments.join(" "));
-    if let Err(reason) = install_if_missing(step.name) {
+    if let Err(reason) = install_if_missing(root, step.name) {
         println!("=== {} SKIPPED: {reason}", step.name);
         return Outcome::Skipped(reason);
     }
     let began = Instant::now();
     let mut command = cargo(root);
-    command.args(&step.arguments);
+    command.args(&step.arguments).env("PATH", with_tools(root));
     if let Some((name, value)) = step.environment {
         command.env(name, value);
     }
@@ -99,15 +100,15 @@ fn perform(root: &Path, step: &Step) -> Outcome {
     if passed { Outcome::Passed(began.elapsed()) } else { Outcome::Failed(began.elapsed()) }
 }
 
-/// The Rust components a minimal toolchain lacks are installed; cargo-deny is used only where it already is.
-fn install_if_missing(step: &str) -> Result<(), String> {
+/// The Rust components that a minimal toolchain lacks are installed; so is cargo-deny in continuous integration (`CI` is
+/// set), which takes minutes to compile and which a developer may do without.
+fn install_if_missing(root: &Path, step: &str) -> Result<(), String> {
     let component = match step {
         "fmt" => "rustfmt",
         "clippy" => "clippy",
-        "deny" if available("deny", &["--version"]) => return Ok(()),
-        "deny" => {
-            return Err("cargo-deny is not installed (`cargo install cargo-deny`)".to_string());
-        }
+        "deny" if available("deny", &["--version"]) || tools(root).join("bin/cargo-deny").is_file() => return Ok(()),
+        "deny" if std::env::var_os("CI").is_some() => return install_deny(root),
+        "deny" => return Err("cargo-deny is not installed (`cargo install --locked cargo-deny`)".to_string()),
         _ => return Ok(()),
     };
     if available(step, &["--version"]) {
@@ -118,6 +119,28 @@ fn install_if_missing(step: &str) -> Result<(), String> {
     match status {
         Ok(status) if status.success() => Ok(()),
         _ => Err(format!("{component} is missing and `rustup component add {component}` failed")),
+    }
+}
+
+/// What the checks install for themselves.
+fn tools(root: &Path) -> PathBuf {
+    root.join("target/tools")
+}
+
+/// The search path with those tools at its end.
+fn with_tools(root: &Path) -> OsString {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let paths = std::env::split_paths(&path).chain([tools(root).join("bin")]);
+    std::env::join_paths(paths).unwrap_or(path)
+}
+
+fn install_deny(root: &Path) -> Result<(), String> {
+    println!("installing cargo-deny");
+    let mut command = cargo(root);
+    command.args(["install", "--locked", "--quiet", "cargo-deny", "--root"]).arg(tools(root));
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        _ => Err("cargo-deny is missing and `cargo install cargo-deny` failed".to_string()),
     }
 }
 
@@ -155,6 +178,6 @@ fn cargo(root: &Path) -> Command {
     command
 }
 
-fn cargo_program() -> std::ffi::OsString {
+fn cargo_program() -> OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
