@@ -275,6 +275,13 @@ impl Drawing {
                 let total = table::bytes(plan.total() + average);
                 self.line(&format!("memory plan: {total} ({}){free}", parts.join(", ")));
             }
+            Event::MemoryBeside { parts, total, available } => {
+                let parts: Vec<String> =
+                    parts.iter().map(|(name, bytes)| format!("{name} {}", table::bytes(*bytes))).collect();
+                let free =
+                    available.map_or(String::new(), |bytes| format!("; {} can still be had", table::bytes(bytes)));
+                self.line(&format!("beside it: {}; all together {}{free}", parts.join(", "), table::bytes(*total)));
+            }
             Event::Started { step, steps, parameters, trainable, precision } => {
                 let from = if *step > 0 { format!(" from step {step}") } else { String::new() };
                 let share =
@@ -303,17 +310,18 @@ impl Drawing {
     }
 
     fn step(&mut self, progress: &Progress) {
-        let Progress { step, steps, loss, grad_norm, lr, tokens_per_second, eta_seconds, .. } = progress;
+        let Progress { step, steps, grad_norm, lr, tokens_per_second, eta_seconds, .. } = progress;
+        let told = headline(progress);
         let left = table::duration(*eta_seconds);
         if let Some(bar) = &self.bar {
             bar.set_position(*step);
-            bar.set_message(format!("loss {loss:.4}  {tokens_per_second:.0} tokens/s  {left} left"));
+            bar.set_message(format!("{told}  {tokens_per_second:.0} tokens/s  {left} left"));
         }
         let due = self.told.is_none_or(|told| told.elapsed() >= BETWEEN_LINES) || step == steps;
         if self.bar.is_none() && due {
             self.told = Some(Instant::now());
             eprintln!(
-                "step {step}/{steps}  loss {loss:.4}  grad norm {grad_norm:.3}  lr {lr:.2e}  {tokens_per_second:.0} tokens/s  {left} left"
+                "step {step}/{steps}  {told}  grad norm {grad_norm:.3}  lr {lr:.2e}  {tokens_per_second:.0} tokens/s  {left} left"
             );
         }
     }
@@ -330,6 +338,18 @@ impl Drawing {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// What a step is judged by: the loss; where answers are sampled, their reward, their distance from the reference (nats a
+/// rollout) and their length.
+fn headline(progress: &Progress) -> String {
+    let own = |key: &str| progress.own.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
+    match (own("reward"), own("kl_k1"), own("length")) {
+        (Some(reward), Some(kl), Some(length)) => {
+            format!("reward {reward:.3}  KL {kl:.3}  length {length:.1} tokens")
+        }
+        _ => format!("loss {:.4}", progress.loss),
     }
 }
 
@@ -403,6 +423,14 @@ pub fn prepare(out: &Path) -> Result<(), CommandError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_step_tells_what_it_is_judged_by() {
+        let plain = Progress { loss: 0.69314, ..Progress::default() };
+        assert_eq!(headline(&plain), "loss 0.6931");
+        let own = vec![("reward", -0.25), ("gold", 1.0), ("kl_k1", 3.5), ("length", 41.27)];
+        assert_eq!(headline(&Progress { own, ..plain }), "reward -0.250  KL 3.500  length 41.3 tokens");
+    }
 
     #[test]
     fn the_last_word_of_a_score_command_counts() {

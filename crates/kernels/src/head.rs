@@ -73,6 +73,17 @@ const CHUNK_ELEMENTS: usize = 16 << 20;
 /// Fewest rows of a chunk, however large the vocabulary.
 const CHUNK_ROWS_LEAST: usize = 16;
 
+/// Rows of a chunk: about equal chunks, since a last one of few rows would read all the weights for little.
+fn chunk_rows(n_rows: usize, n_vocabulary: usize) -> usize {
+    let most = (CHUNK_ELEMENTS / n_vocabulary.max(1)).max(CHUNK_ROWS_LEAST);
+    n_rows.div_ceil(n_rows.div_ceil(most).max(1)).max(1)
+}
+
+/// Bytes of the buffer that a head call over `n_rows` rows keeps for a chunk's logits.
+pub fn chunk_bytes(n_rows: usize, n_vocabulary: usize) -> u64 {
+    (4 * chunk_rows(n_rows, n_vocabulary).min(n_rows) * n_vocabulary) as u64
+}
+
 impl Head<'_> {
     /// Panics if lengths disagree or a target is not in the vocabulary; the rows of a chunk.
     fn check(&self, log_probs_R: &[f32], entropies_R: Option<&[f32]>) -> usize {
@@ -84,9 +95,7 @@ impl Head<'_> {
         if let Some(target) = self.targets_R.iter().find(|&&target| target as usize >= n_vocabulary) {
             panic!("target {target} in a vocabulary of {n_vocabulary}");
         }
-        // About equal chunks: a last one of few rows would read all the weights for little.
-        let most = (CHUNK_ELEMENTS / n_vocabulary.max(1)).max(CHUNK_ROWS_LEAST);
-        n_rows.div_ceil(n_rows.div_ceil(most).max(1)).max(1)
+        chunk_rows(n_rows, n_vocabulary)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::model::{Gradients, Model, Noise};
 use crate::parameters::Storage;
 use crate::weights::TensorSource;
 use crate::workspace::{Workspace, sized};
-use crate::{LoadOptions, ModelError, Request, weights};
+use crate::{LoadOptions, MemoryPlan, ModelError, Request, weights};
 use kernels::Device;
 use kernels::head::expectation::{self, Numbers, Slopes};
 use kernels::head::values::{self, Gradient, Values};
@@ -80,6 +80,23 @@ impl Model {
             model.fill(&ZeroHead { source: checkpoint.tensors.as_ref(), name, shape }, path)?;
         }
         Ok(model)
+    }
+
+    /// [`Model::plan_of`] of a critic in training.
+    pub fn critic_plan_of(
+        device: &Device,
+        path: &Path,
+        options: &LoadOptions,
+        micro_tokens: usize,
+        checkpoint_activations: bool,
+    ) -> Result<MemoryPlan, ModelError> {
+        let mut config = weights::open(path)?.config;
+        if let Some(config) = config.as_object_mut() {
+            config.insert("tie_word_embeddings".into(), Value::Bool(false));
+        }
+        let options = LoadOptions { scalar_head: false, ..options.clone() };
+        let model = Model::empty(device, config, &path.join("config.json"), &options, None)?;
+        Ok(model.memory_plan(micro_tokens, checkpoint_activations, true))
     }
 
     /// Hidden states after the final norm where the request's targets are predicted from, `[targets, hidden_size]`.

@@ -10,6 +10,7 @@ pub mod config;
 mod critic;
 pub mod decode;
 mod family;
+mod fingerprint;
 mod forward;
 mod lora;
 pub mod memory;

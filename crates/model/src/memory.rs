@@ -1,9 +1,8 @@
 //! What a run will need in memory, before it starts.
-use crate::Model;
 use crate::architecture::Architecture;
-
-/// The LM head works in chunks of at most this size, whatever the vocabulary and the number of tokens.
-const HEAD_CHUNK_BYTES: u64 = 64 << 20;
+use crate::{LoadOptions, Model, ModelError, weights};
+use kernels::Device;
+use std::path::Path;
 
 /// Bytes by purpose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,8 +53,33 @@ impl Model {
             gradients: if trains { trainable } else { 0 },
             optimizer: if trains { 2 * trainable } else { 0 },
             activations: 4 * (micro_tokens * per_token) as u64,
-            // Gathered and normed rows with their gradients.
-            head: 4 * (micro_tokens * a.hidden_size * 4) as u64 + HEAD_CHUNK_BYTES,
+            // Gathered and normed rows with their gradients, and the LM head's chunk.
+            head: 4 * (micro_tokens * a.hidden_size * 4) as u64 + self.head_chunk_bytes(micro_tokens),
         }
+    }
+
+    /// The plan of a model that isn't loaded: its description is read, its weights are laid out and not touched.
+    pub fn plan_of(
+        device: &Device,
+        path: &Path,
+        options: &LoadOptions,
+        micro_tokens: usize,
+        checkpoint_activations: bool,
+        trains: bool,
+    ) -> Result<MemoryPlan, ModelError> {
+        let config = weights::open(path)?.config;
+        let model = Model::empty(device, config, &path.join("config.json"), options, None)?;
+        Ok(model.memory_plan(micro_tokens, checkpoint_activations, trains))
+    }
+
+    /// Bytes that the LM head keeps for a chunk's logits, however many tokens there are; 0 without an LM head.
+    pub fn head_chunk_bytes(&self, n_rows: usize) -> u64 {
+        if self.has_lm_head() { kernels::head::chunk_bytes(n_rows, self.architecture.vocab_size) } else { 0 }
+    }
+
+    /// Bytes of [`Model::new_cache`].
+    pub fn cache_bytes(&self, capacity: usize) -> u64 {
+        let a = &self.architecture;
+        (4 * 2 * a.n_layers * capacity * a.key_width()) as u64
     }
 }

@@ -321,7 +321,7 @@ impl Parameters {
             Storage::Flat { packed, .. } => packed.as_ref().map_or(0, PackedBf16::bytes),
             Storage::Bf16(packed) => packed.bytes(),
             Storage::Q8(packed) => packed.bytes(),
-            Storage::Staged(rows) => 4 * rows.len(),
+            Storage::Staged(rows) => rows.len() + rows.len() / 16, // as Q8_0, which it becomes: 34 bytes for 32
         };
         let linears = self.linears().chain([&self.embedding]).chain(self.lm_head.as_ref());
         (self.flat.len() * 4 + linears.map(packed).sum::<usize>()) as u64

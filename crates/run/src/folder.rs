@@ -188,6 +188,15 @@ impl RunFolder {
         Ok(path)
     }
 
+    /// Publishes another folder of the run, replacing an earlier one whole.
+    pub fn publish_beside<E: From<RunError>>(
+        &self,
+        name: &str,
+        write: impl FnOnce(&Path) -> Result<(), E>,
+    ) -> Result<(), E> {
+        publish(&self.path.join(name), write)
+    }
+
     /// The newest checkpoint whose checksums are right; each newer one that is passed over becomes a notice.
     pub fn latest_checkpoint(&self) -> Result<(Option<Checkpoint>, Vec<String>), RunError> {
         let mut notices = Vec::new();

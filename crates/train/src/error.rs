@@ -105,6 +105,18 @@ pub enum TrainError {
         /// Whether only adapters train.
         lora: bool,
     },
+    /// The model fits, but not with what the stage holds beside it.
+    #[error("training needs {} more memory and {} can be had ({parts})", gigabytes(*needed), gigabytes(*available))]
+    MemoryBeside {
+        /// Bytes still to be had.
+        needed: u64,
+        /// Bytes there are.
+        available: u64,
+        /// What they are for.
+        parts: String,
+        /// Whether only adapters train.
+        lora: bool,
+    },
     /// The model alone doesn't fit.
     #[error("{}: {parameters} parameters need at least {} to train and {} can be had", path.display(), gigabytes(*needed), gigabytes(*available))]
     TooLarge {
@@ -152,10 +164,12 @@ pub enum TrainError {
         bound: f64,
     },
     /// A reward model changed while it was only to be read.
-    #[error("{}: the reward model was changed during the run: {before}, now {after}", path.display())]
+    #[error("{}: the reward model was changed {place} during the run: {before}, now {after}", path.display())]
     RewardChanged {
         /// Its folder.
         path: PathBuf,
+        /// "on disk" or "in memory".
+        place: &'static str,
         /// Hash at the start.
         before: String,
         /// Hash at the end.
@@ -191,7 +205,7 @@ impl TrainError {
             TrainError::Corpus(_) | TrainError::Render { .. } | TrainError::BadRow { .. } => {
                 Some("data.skip_bad = true (--skip-bad) counts such rows instead of stopping".into())
             }
-            TrainError::Memory { lora, .. } => Some(memory_advice(*lora, true)),
+            TrainError::Memory { lora, .. } | TrainError::MemoryBeside { lora, .. } => Some(memory_advice(*lora, true)),
             TrainError::TooLarge { lora, .. } => Some(memory_advice(*lora, false)),
             TrainError::Diverged { checkpoint, .. } => Some(match checkpoint {
                 Some(path) => format!("{} is whole; a lower optimizer.lr is the usual cure", path.display()),

@@ -20,6 +20,15 @@ pub enum Event {
         /// Bytes that can still be had; the weights are loaded already.
         available: Option<u64>,
     },
+    /// What a stage holds beside the model in training.
+    MemoryBeside {
+        /// Bytes by what they are for.
+        parts: Vec<(String, u64)>,
+        /// With the model's plan and average.
+        total: u64,
+        /// Bytes that can still be had; the model's and the reward models' weights are loaded already.
+        available: Option<u64>,
+    },
     /// Training begins, or goes on.
     Started {
         /// Steps done before.

@@ -1,5 +1,6 @@
 //! What memory can be had, and whether a plan fits into it.
 use crate::TrainError;
+use crate::error::gigabytes;
 use model::memory::MemoryPlan;
 use std::fs;
 use std::path::Path;
@@ -17,6 +18,17 @@ pub fn check(plan: MemoryPlan, average: u64, available: Option<u64>, lora: bool)
     let needed = plan.total() - plan.weights + average;
     match available {
         Some(available) if needed > available => Err(TrainError::Memory { needed, available, average, plan, lora }),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a stage that can't fit with everything that it holds.
+pub fn check_all(parts: &[(String, u64)], needed: u64, available: Option<u64>, lora: bool) -> Result<(), TrainError> {
+    match available {
+        Some(available) if needed > available => {
+            let listed = parts.iter().map(|(name, bytes)| format!("{name} {}", gigabytes(*bytes))).collect::<Vec<_>>();
+            Err(TrainError::MemoryBeside { needed, available, parts: listed.join(", "), lora })
+        }
         _ => Ok(()),
     }
 }
@@ -109,6 +121,10 @@ mod tests {
         let error = check(plan, 40, Some(194), false).expect_err("one byte short");
         assert!(error.hint().expect("advice").contains("train.micro_tokens"));
         assert!(check(plan, 40, None, false).is_ok());
+        let parts = [("reference".to_owned(), 2_000_000_000)];
+        assert!(check_all(&parts, 9, Some(9), false).is_ok() && check_all(&parts, 9, None, false).is_ok());
+        let error = check_all(&parts, 3_000_000_000, Some(2_999_999_999), false).expect_err("one byte short");
+        assert!(error.to_string().contains("reference 2.00 GB") && error.hint().is_some(), "{error}");
         let error = check_size(Path::new("m"), 1_000_000_000, false, Some(15_000_000_000)).expect_err("16 GB");
         assert_eq!(
             error.to_string(),

@@ -9,12 +9,14 @@ mod gauges;
 mod learner;
 mod material;
 mod normalised;
+mod plan;
 mod rollout;
+mod unchanged;
 mod update;
 
 pub use normalised::Normalised;
 
-use crate::event::{Event, Sink};
+use crate::event::Sink;
 use crate::order::Order;
 use crate::scorer::Scorer;
 use crate::session::{Companion, CompanionKind, Parent, Session, Supervised, shuffle};
@@ -25,9 +27,12 @@ use material::Rows;
 use rollout::Group;
 use run::PpoConfig;
 use run::config::{DataSection, ModelSection, OptimizerSection, TrainSection};
-use run::lineage::Hashed;
 use std::path::PathBuf;
 use stdx::Seed;
+use unchanged::Witness;
+
+/// Where a finished run publishes its value model or critic.
+const VALUE_FOLDER: &str = "value";
 
 /// Where rewards come from.
 #[derive(Default)]
@@ -48,17 +53,17 @@ pub fn run(
 ) -> Result<Outcome, TrainError> {
     learner::check(&options.config)?;
     let parent = Parent::open(&mut options, sink)?;
-    let before = hashes(&rewards.folders)?;
+    let witness = Witness::of(&rewards)?;
     let PpoConfig { model: model_section, data, optimizer, train, ppo } = &options.config.config;
     let (renderer, seed) = (options.renderer, Seed(train.seed));
     let rows = Rows::read(data, ppo, seed, renderer)?;
     let value = material::value_folder(ppo, &parent.path, renderer)?;
     let mut session = Session::begin(&options, &parent, &rows, sink)?;
+    plan::check(&session, &options, &parent, &rows, value, &rewards, sink)?;
     let mut learner = Learner::new(ppo, optimizer, &mut session, model_section, &parent.path)?;
     if let Some(path) = value {
-        let largest = session.budget().unwrap_or(0).max(rows.largest_group());
         let kind = learner.companion_kind();
-        let companion = Companion::load(&session, path, kind, model_section, optimizer, seed, largest, sink)?;
+        let companion = Companion::load(&session, path, kind, model_section, optimizer, seed)?;
         if kind == CompanionKind::EveryToken {
             session.beside.arrays.push(every_token::delayed(&companion.model));
         }
@@ -128,7 +133,8 @@ pub fn run(
             return Err(TrainError::KlBudget { step, kl: kl.k1, budget, checkpoint });
         }
     }
-    unchanged(before, &rewards.folders, sink)?;
+    witness.check(&rewards, sink)?;
+    session.publish_companion(VALUE_FOLDER)?;
     session.finish(sink)
 }
 
@@ -139,22 +145,6 @@ fn minibatches(groups: &[Group], n: usize, seed: Seed, pass: u64) -> Vec<Vec<&Gr
         seed.stream("minibatches", pass).shuffle(&mut order);
     }
     order.chunks(groups.len().div_ceil(n).max(1)).map(<[&Group]>::to_vec).collect()
-}
-
-fn hashes(folders: &[PathBuf]) -> Result<Vec<Hashed>, TrainError> {
-    Ok(folders.iter().map(|folder| Hashed::of(folder)).collect::<Result<_, _>>()?)
-}
-
-/// A reward model is only read: what it was at the start it is at the end.
-fn unchanged(before: Vec<Hashed>, folders: &[PathBuf], sink: &mut dyn Sink) -> Result<(), TrainError> {
-    for (before, after) in before.into_iter().zip(hashes(folders)?) {
-        let path = before.path;
-        if before.hash != after.hash {
-            return Err(TrainError::RewardChanged { path, before: before.hash, after: after.hash });
-        }
-        sink.event(&Event::Notice(format!("reward model {} unchanged: {}", path.display(), after.hash)));
-    }
-    Ok(())
 }
 
 impl Supervised for PpoConfig {

@@ -58,6 +58,10 @@ pub trait Scorer {
     fn scale(&self) -> Option<Scale> {
         None
     }
+    /// The reward models that it asks: to plan memory for, and to see that nothing writes to them.
+    fn models(&self) -> Vec<&RewardModel> {
+        Vec::new()
+    }
 }
 
 /// Why there is no reward. Rows and completions count from 0.

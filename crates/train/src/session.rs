@@ -5,8 +5,8 @@ mod beside;
 mod choice;
 mod keep;
 
-pub(crate) use begin::trainable;
 pub use begin::{Parent, shuffle};
+pub(crate) use begin::{micro_tokens, trainable};
 pub use beside::{Beside, Companion, CompanionKind};
 
 use crate::answers::Answers;

@@ -10,6 +10,7 @@ use kernels::Device;
 use render::Renderer;
 use run::config::{PpoSection, Precision};
 use run::{Layers, PpoConfig};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use train::ppo::{Normalised, Rewards};
 use train::scorer::{Gated, Scorer, Weighted};
@@ -64,11 +65,10 @@ impl Ppo {
             Precision::F32 => DtypeOption::F32,
         };
         let device = arguments.device();
-        let rewards = rewards(context, &config.config.ppo, &device, dtype)?;
+        let (rewards, learnt_from) = rewards(context, &config.config.ppo, &device, dtype)?;
         let has_critic = matches!(config.config.ppo.algorithm.as_str(), "ppo" | "actor_critic");
         if has_critic && config.config.ppo.value.is_none() {
-            let fitting = rewards.folders.iter().find(|folder| has_tokenizer_of(&renderer, folder));
-            config.config.ppo.value = fitting.cloned();
+            config.config.ppo.value = learnt_from.into_iter().find(|folder| can_value(&renderer, folder));
         }
         let score = command.map(|command| move |model: &Path| training::score(&command, model));
         interrupt::listen()?;
@@ -109,35 +109,44 @@ impl Ppo {
     }
 }
 
-/// Every reward, each on its own scale.
-fn rewards(context: &Context, ppo: &PpoSection, device: &Device, dtype: DtypeOption) -> Result<Rewards, CommandError> {
-    let mut folders = Vec::new();
-    let mut one = |text: &String| -> Result<(f64, Box<dyn Scorer>), CommandError> {
-        let (weight, scorer) = reward::open(context, text, device, dtype)?;
-        let folder = PathBuf::from(scorer.name());
-        if folder.is_dir() {
-            folders.push(folder);
+/// Every reward, each on its own scale, and the reward-model folders among `--reward`.
+fn rewards(
+    context: &Context,
+    ppo: &PpoSection,
+    device: &Device,
+    dtype: DtypeOption,
+) -> Result<(Rewards, Vec<PathBuf>), CommandError> {
+    let folder_of = |scorer: &dyn Scorer| Some(PathBuf::from(scorer.name())).filter(|folder| folder.is_dir());
+    let sum = |texts: &[String]| -> Result<(Option<Box<dyn Scorer>>, Vec<PathBuf>), CommandError> {
+        let (mut parts, mut folders) = (Vec::new(), Vec::new());
+        for text in texts {
+            let (weight, scorer) = reward::open(context, text, device, dtype)?;
+            folders.extend(folder_of(scorer.as_ref()));
+            parts.push((weight, Box::new(Normalised(scorer)) as Box<dyn Scorer>));
         }
-        Ok((weight, Box::new(Normalised(scorer))))
+        Ok(((!parts.is_empty()).then(|| Box::new(Weighted { parts }) as Box<dyn Scorer>), folders))
     };
-    let mut sum = |texts: &[String]| -> Result<Option<Box<dyn Scorer>>, CommandError> {
-        let parts = texts.iter().map(&mut one).collect::<Result<Vec<_>, _>>()?;
-        Ok((!parts.is_empty()).then(|| Box::new(Weighted { parts }) as Box<dyn Scorer>))
-    };
-    let (reward, gold) = (sum(&ppo.reward)?, sum(&ppo.gold)?);
+    let (reward, learnt_from) = sum(&ppo.reward)?;
+    let (gold, measured) = sum(&ppo.gold)?;
+    let mut folders = [&learnt_from[..], &measured].concat();
     let reward = match (reward, &ppo.safety) {
         (Some(helpfulness), Some(safety)) => {
             let safety = reward::open_safety(context, safety, device, dtype)?;
+            folders.extend(folder_of(safety.as_ref()));
             let threshold = ppo.safety_threshold;
             Some(Box::new(Gated { helpfulness, safety, threshold }) as Box<dyn Scorer>)
         }
         (reward, _) => reward,
     };
+    folders.sort();
     folders.dedup();
-    Ok(Rewards { reward, gold, folders })
+    Ok((Rewards { reward, gold, folders }, learnt_from))
 }
 
-fn has_tokenizer_of(renderer: &Renderer, folder: &Path) -> bool {
+/// Whether a value model can begin as this reward model: it has the policy's tokens, and reads at them.
+fn can_value(renderer: &Renderer, folder: &Path) -> bool {
+    let text = std::fs::read_to_string(folder.join("config.json")).unwrap_or_default();
+    let config: Value = serde_json::from_str(&text).unwrap_or_default();
     let hash = |renderer: &Renderer| renderer.tokenizer().content_hash();
-    Renderer::open(folder, None).is_ok_and(|other| hash(&other) == hash(renderer))
+    config["readout"] != "token" && Renderer::open(folder, None).is_ok_and(|other| hash(&other) == hash(renderer))
 }

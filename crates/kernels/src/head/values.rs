@@ -4,7 +4,7 @@
 //! d(spread)/dQ_a = 2·(Q_a − mean): the mean's own derivative drops out, since Σ_a (Q_a − mean) = 0.
 //!
 //! Like the head of logits it works in chunks of rows; the values of all rows are never in memory together.
-use super::{CHUNK_ELEMENTS, CHUNK_ROWS_LEAST, carry, logits};
+use super::{carry, logits};
 use crate::Device;
 use crate::cpu::buffer::Buffer;
 use crate::linear::Matrix;
@@ -73,9 +73,7 @@ impl Values<'_> {
 
     /// About equal chunks, as the head of logits has them.
     pub(super) fn chunk_rows(&self) -> usize {
-        let n_rows = self.n_rows();
-        let most = (CHUNK_ELEMENTS / self.weight_VD.n_out().max(1)).max(CHUNK_ROWS_LEAST);
-        n_rows.div_ceil(n_rows.div_ceil(most).max(1)).max(1)
+        super::chunk_rows(self.n_rows(), self.weight_VD.n_out())
     }
 
     fn rows(&self, rows: Range<usize>) -> &[f32] {

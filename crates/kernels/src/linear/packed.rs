@@ -80,6 +80,11 @@ impl PackedBf16 {
         self.panels.len() * 2
     }
 
+    /// Everything held, as it lies: to be compared, not read.
+    pub fn raw(&self) -> &[u16] {
+        &self.panels
+    }
+
     /// Elements of a panel.
     pub(crate) fn panel_length(&self) -> usize {
         self.n_in.next_multiple_of(DEPTH_GRAIN) * PANEL
@@ -167,6 +172,11 @@ impl PackedQ8 {
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         self.quants.len() + 2 * self.scales.len()
+    }
+
+    /// Quants and scales, as they lie: to be compared, not read.
+    pub fn raw(&self) -> (&[i8], &[u16]) {
+        (&self.quants, &self.scales)
     }
 
     /// Number of panels.

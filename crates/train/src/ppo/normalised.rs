@@ -1,5 +1,5 @@
 //! A reward on the scale of its own reference set.
-use crate::scorer::{Asked, Scale, ScoreError, Scorer};
+use crate::scorer::{Asked, RewardModel, Scale, ScoreError, Scorer};
 
 /// (s − mean) ÷ std with what the reward model stores about itself (arXiv 1909.08593, §2); as it is where it stores
 /// nothing.
@@ -20,6 +20,10 @@ impl Scorer for Normalised {
 
     fn scale(&self) -> Option<Scale> {
         self.0.scale().map(|_| Scale { mean: 0.0, std: 1.0 })
+    }
+
+    fn models(&self) -> Vec<&RewardModel> {
+        self.0.models()
     }
 }
 

@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 use stdx::Seed;
 
 /// Sequences decoded together.
-const DECODED_TOGETHER: usize = 64;
+pub(super) const DECODED_TOGETHER: usize = 64;
 
 /// A prompt with its rollouts; branch i of the tree is rollout i.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,5 +1,5 @@
 //! Several rewards as one.
-use super::{Asked, Scale, ScoreError, Scorer};
+use super::{Asked, RewardModel, Scale, ScoreError, Scorer};
 
 /// Σ weight · reward.
 pub struct Weighted {
@@ -32,6 +32,10 @@ impl Scorer for Weighted {
             _ => None,
         }
     }
+
+    fn models(&self) -> Vec<&RewardModel> {
+        self.parts.iter().flat_map(|(_, scorer)| scorer.models()).collect()
+    }
 }
 
 /// Helpfulness, unless safety lies below a threshold: then safety (Llama 2, arXiv 2307.09288, §3.2.3, without its set of
@@ -60,6 +64,10 @@ impl Scorer for Gated {
             }
         }
         Ok(rewards)
+    }
+
+    fn models(&self) -> Vec<&RewardModel> {
+        [self.helpfulness.models(), self.safety.models()].concat()
     }
 }
 

@@ -3,7 +3,7 @@ use super::{Asked, Scale, ScoreError, Scorer, check};
 use crate::{readout, tree};
 use kernels::Device;
 use kernels::linear::Precision;
-use model::{LoadOptions, Model, Trainable, Workspace, weights};
+use model::{LoadOptions, MemoryPlan, Model, Trainable, Workspace, weights};
 use render::{Renderer, Tree};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -53,6 +53,18 @@ impl RewardModel {
     /// The model.
     pub fn model(&self) -> &Model {
         &self.model
+    }
+
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes that scoring takes: weights, and buffers for a batch of rows of up to `largest` tokens, `n_tokens` in all.
+    pub fn memory(&self, largest: usize, n_tokens: usize) -> MemoryPlan {
+        let micro_tokens = self.micro_tokens.min(n_tokens).max(largest);
+        let plan = self.model.memory_plan(micro_tokens, false, false);
+        MemoryPlan { head: plan.head - self.model.head_chunk_bytes(micro_tokens), ..plan }
     }
 
     fn trees(&self, asked: &[Asked<'_>]) -> Result<Vec<Tree>, ScoreError> {
@@ -114,5 +126,9 @@ impl Scorer for RewardModel {
 
     fn scale(&self) -> Option<Scale> {
         self.scale
+    }
+
+    fn models(&self) -> Vec<&RewardModel> {
+        vec![self]
     }
 }

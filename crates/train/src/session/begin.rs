@@ -160,10 +160,7 @@ impl<'a> Session<'a> {
             model.init_adapters(&mut || stream.normal());
         }
         let budget = options.config.config.sections().1.packing.then_some(train.micro_tokens);
-        // no micro-batch is larger than the budget, nor than a whole batch of the largest rows
-        let largest = data.largest().max(1);
-        let batch_tokens = largest.saturating_mul(train.batch_size);
-        let micro_tokens = budget.unwrap_or(0).min(batch_tokens).max(largest);
+        let micro_tokens = micro_tokens(data, budget, train);
         let plan = model.memory_plan(micro_tokens, model_section.checkpoint_activations, true);
         let average_bytes = if train.ema.is_some() { 4 * model.trainable().len() as u64 } else { 0 };
         let available = memory::available();
@@ -237,6 +234,13 @@ impl<'a> Session<'a> {
             source,
         })
     }
+}
+
+/// Tokens of the largest micro-batch: no more than the budget, nor than a whole batch of the largest rows.
+pub(crate) fn micro_tokens(data: &dyn Material, budget: Option<usize>, train: &TrainSection) -> usize {
+    let largest = data.largest().max(1);
+    let batch_tokens = largest.saturating_mul(train.batch_size);
+    budget.unwrap_or(0).min(batch_tokens).max(largest)
 }
 
 /// Removes the lines of an earlier start that left nothing to go on from.

@@ -1,10 +1,11 @@
 //! What a stage keeps in its checkpoints beside the model: a second network, arrays, numbers.
 use super::Session;
 use super::begin::trainable;
-use crate::event::{Event, Sink};
+use crate::TrainError;
+use crate::event::Sink;
 use crate::state;
-use crate::{TrainError, memory};
 use kernels::Device;
+use kernels::linear::Precision;
 use model::{AdamWConfig, Gradients, LoadOptions, Model, Optimizer};
 use run::RunError;
 use run::config::{ModelSection, OptimizerSection};
@@ -50,8 +51,7 @@ pub struct Beside {
 impl Companion {
     /// Loads a model folder as a network with a head of its kind. A new head is zero, so that a value model which has learnt
     /// nothing says 0 of every state: advantages are then the rewards to come. A random head (the reward model's
-    /// N(0, 1/√(d+1))) makes values of deviation 1, which drown rewards below it for the first iterations. `largest` is
-    /// the most tokens that run through it at once.
+    /// N(0, 1/√(d+1))) makes values of deviation 1, which drown rewards below it for the first iterations.
     pub fn load(
         session: &Session<'_>,
         path: &Path,
@@ -59,15 +59,9 @@ impl Companion {
         section: &ModelSection,
         optimizer: &OptimizerSection,
         seed: Seed,
-        largest: usize,
-        sink: &mut dyn Sink,
     ) -> Result<Companion, TrainError> {
         let device: Device = session.model.device().clone();
-        let options = LoadOptions {
-            precision: session.model.precision(),
-            trainable: trainable(section.lora.as_ref()),
-            scalar_head: true,
-        };
+        let options = Companion::options(session.model.precision(), kind, section);
         let mut model = match kind {
             CompanionKind::State => Model::load(&device, path, &options)?,
             CompanionKind::EveryToken => Model::load_critic(&device, path, &options)?,
@@ -76,10 +70,13 @@ impl Companion {
             let mut stream = seed.stream("adapters", 1);
             model.init_adapters(&mut || stream.normal());
         }
-        let plan = model.memory_plan(largest, section.checkpoint_activations, true);
-        let available = memory::available();
-        sink.event(&Event::Memory { plan, average: 0, available });
-        memory::check(plan, 0, available, section.lora.is_some())?;
+        if let (CompanionKind::State, Some(config)) = (kind, model.config_mut().json.as_object_mut()) {
+            // it stops being the reward model that it may have begun as
+            for key in ["reward_mean", "reward_std", "readout_token_id"] {
+                config.remove(key);
+            }
+            config.insert("readout".into(), VALUE_READOUT.into());
+        }
         let adamw = AdamWConfig {
             beta1: optimizer.betas[0] as f32,
             beta2: optimizer.betas[1] as f32,
@@ -87,6 +84,17 @@ impl Companion {
             weight_decay: optimizer.weight_decay as f32,
         };
         Ok(Companion { optimizer: Optimizer::new(&model, adamw), gradients: model.new_gradients(), model })
+    }
+}
+
+/// What `config.json` calls the head of a value model: no reward is read there.
+const VALUE_READOUT: &str = "value";
+
+impl Companion {
+    /// How it is loaded.
+    pub fn options(precision: Precision, kind: CompanionKind, section: &ModelSection) -> LoadOptions {
+        let trainable = trainable(section.lora.as_ref());
+        LoadOptions { precision, trainable, scalar_head: kind == CompanionKind::State }
     }
 }
 

@@ -67,6 +67,17 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Publishes the network beside the model, as it is now, as a model folder of the run; nothing without one.
+    pub(crate) fn publish_companion(&self, name: &str) -> Result<(), TrainError> {
+        let Some(companion) = &self.beside.companion else {
+            return Ok(());
+        };
+        self.folder.publish_beside(name, |path| {
+            companion.model.save(path, self.settings.save_dtype)?;
+            self.write_side_files(path)
+        })
+    }
+
     /// Publishes the model of a checkpoint as `final/`.
     pub(super) fn publish(
         &self,
