@@ -80,7 +80,7 @@ fn steps() -> Vec<Step> {
             vec!["doc", "--release", "--workspace", "--no-deps", "--document-private-items", "--quiet"],
             Some(("RUSTDOCFLAGS", "-D warnings")),
         ),
-        step("deny", vec!["deny", "--offline", "check", "bans", "licenses", "sources"], None),
+        step("deny", vec!["deny", "check", "bans", "licenses", "sources"], None),
     ]
 }
 
