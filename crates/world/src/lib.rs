@@ -9,6 +9,8 @@ pub mod deed;
 mod document;
 mod fact;
 mod form;
+pub mod gold;
+pub mod labeler;
 mod pattern;
 mod phrase;
 mod request;
