@@ -3,9 +3,9 @@
 
 Usage: hh.py HH.jsonl OUT     writes OUT/fold-N.jsonl (held out) and OUT/train-N.jsonl, N = 0..4
 
-The prompt keeps the newest whole turns up to 400 characters (the last human turn always); answers are not cut. Rows whose
-transcripts differ before the last answer, or with equal or empty answers, are left out and counted."""
-import hashlib, json, os, re, sys
+The prompt, plain text, keeps the newest whole turns up to 400 characters (the last human turn always); answers are not cut.
+Rows whose transcripts differ before the last answer, or with equal or empty answers, are left out and counted."""
+import hashlib, json, os, random, re, sys
 
 
 def turns(transcript):
@@ -24,13 +24,15 @@ def row(line):
     for role, text in reversed(context):
         if kept and (len(text) > room or not text):
             break
-        kept.append({"role": "user" if role == "Human" else "assistant", "content": text})
+        kept.append((role, text))
         room -= len(text)
     kept.reverse()
-    while kept and kept[0]["role"] == "assistant":
+    while kept and kept[0][0] == "Assistant":
         kept.pop(0)
+    prompt = "".join(f"\n\n{role}: {text}" for role, text in kept) + "\n\nAssistant:"
     fold = int(hashlib.sha256(context[0][1].encode()).hexdigest(), 16) % 5
-    return fold, {"prompt": kept, "chosen": chosen[-1][1], "rejected": rejected[-1][1], "source": "human"}
+    answers = {"chosen": " " + chosen[-1][1], "rejected": " " + rejected[-1][1]}
+    return fold, {"prompt": prompt, **answers, "source": "human"}
 
 
 os.makedirs(sys.argv[2], exist_ok=True)
@@ -44,6 +46,7 @@ for line in open(sys.argv[1]):
 for n, held_out in enumerate(folds):
     train = [r for other in range(5) if other != n for r in folds[other]]
     for name, rows in (("fold", held_out), ("train", train)):
+        random.Random(n).shuffle(rows)
         with open(f"{sys.argv[2]}/{name}-{n}.jsonl", "w") as f:
             f.writelines(json.dumps(r) + "\n" for r in rows)
 pairs = sum(folds, [])

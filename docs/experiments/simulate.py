@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Simulated rankings for kwise.sh: answers by a model, ordered by a hidden utility with noise.
 
-Usage: simulate.py prompts SAMPLES N > prompts.jsonl          the first 8 words of N texts
+Usage: simulate.py prompts SAMPLES N > prompts.jsonl          the first 12 words of N texts
        simulate.py rank ANSWERS SEED TRAIN PAIRS HELD_OUT     first half of the prompts trained on, the other held out
 
 Utility: glad words less sad words; a Gumbel variable is added to each answer's, so that the order is a draw from
@@ -20,7 +20,7 @@ def utility(text):
 def prompts(samples, n):
     seen = set()
     for line in open(samples):
-        prompt = " ".join(json.loads(line)["completion"].split()[:8])
+        prompt = " ".join(json.loads(line)["completion"].split()[:12])
         if prompt not in seen and len(seen) < n:
             seen.add(prompt)
             print(json.dumps({"prompt": prompt, "source": "model"}))

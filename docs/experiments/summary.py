@@ -3,10 +3,10 @@
 
 Usage: summary.py ppo-ptx OUT KL…       what ppo-ptx.sh wrote; the KLs at which the arms are compared
        summary.py kwise OUT SEED…       what kwise.sh wrote
-       summary.py folds OUT RUN…        accuracy.json of runs on folds, pooled
+       summary.py folds OUT             what folds.sh wrote
 
-Intervals are 95 %: over seeds Student's t, over prompts the bootstrap of accuracy.json."""
-import glob, json, math, os, re, sys
+Intervals are 95 %: over seeds Student's t, over prompts the bootstrap."""
+import glob, json, math, os, random, re, sys
 
 T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 
@@ -124,10 +124,41 @@ def kwise(out, seeds):
     print("| **all** | pairs − kwise | " + " | ".join(interval(list(column)) for column in zip(*differences)) + " |")
 
 
-def folds(out, runs):
-    print("| run | accuracy.json |\n|---|---|")
-    for run in runs:
-        print(f"| {run} | {json.dumps(json.load(open(f'{out}/{run}/accuracy.json')))[:400]} |")
+def by_prompt(rows, right):
+    """Share of right pairs with its interval by bootstrap over prompts (2,000 draws)."""
+    groups = {}
+    for row, value in zip(rows, right):
+        groups.setdefault(row["prompt"], []).append(value)
+    groups, draw = list(groups.values()), random.Random(0)
+    shares = []
+    for _ in range(2000):
+        drawn = [groups[draw.randrange(len(groups))] for _ in groups]
+        shares.append(sum(map(sum, drawn)) / sum(map(len, drawn)))
+    shares.sort()
+    return f"{100 * sum(right) / len(right):.1f} % [{100 * shares[49]:.1f}, {100 * shares[1949]:.1f}]"
+
+
+def better(a, b):
+    return 0.5 if a == b else float(a > b)
+
+
+def folds(out):
+    print("| fold | training pairs | held-out pairs | reward model | more characters | fewer characters |\n|---|---|---|---|---|---|")
+    everything = {}
+    for path in sorted(glob.glob(f"{out}/rm-*-scores.jsonl")):
+        fold, pairs = re.search(r"rm-(\d+)-(\d+)-scores", path).groups()
+        rows = lines(f"{out}/data/fold-{fold}.jsonl")
+        scores = [row["rewards"] for row in lines(path)]
+        model = [better(*score) for score in scores]
+        longer = [better(len(row["chosen"]), len(row["rejected"])) for row in rows]
+        n_train = len(lines(f"{out}/rm-{fold}-{pairs}.jsonl"))
+        columns = [by_prompt(rows, column) for column in (model, longer, [1 - x for x in longer])]
+        print(f"| {fold} | {n_train} | {len(rows)} | " + " | ".join(columns) + " |")
+        for key, value in (("rows", rows), ("model", model), ("longer", longer)):
+            everything.setdefault(pairs, {}).setdefault(key, []).extend(value)
+    for pairs, found in everything.items():
+        columns = [by_prompt(found["rows"], column) for column in (found["model"], found["longer"], [1 - x for x in found["longer"]])]
+        print(f"| **all** | ≤ {pairs} | {len(found['rows'])} | " + " | ".join(columns) + " |")
 
 
 kind, out, rest = sys.argv[1], sys.argv[2], sys.argv[3:]
@@ -136,4 +167,4 @@ if kind == "ppo-ptx":
 elif kind == "kwise":
     kwise(out, [int(seed) for seed in rest])
 else:
-    folds(out, rest)
+    folds(out)
