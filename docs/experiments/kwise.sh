@@ -1,6 +1,6 @@
 #!/bin/sh
 # K-wise reward training against shuffled pairs of the same rankings: docs/experiments/kwise.md.
-# Usage: kwise.sh HELPMATE MODEL OUT SEED…     (MODEL: the folder of stories260K; LRS="1e-3 …" to try several rates)
+# Usage: kwise.sh HELPMATE MODEL OUT SEED…     (MODEL: the folder of stories260K)
 set -eu
 helpmate=$1 model=$2 out=$3
 shift 3
@@ -18,10 +18,10 @@ for seed in "$@"; do
     for arm in kwise pairs; do
         data=rankings-$seed.jsonl
         [ $arm = kwise ] || data=pairs-$seed.jsonl
-        for lr in ${LRS:-file}; do
-            run=$arm-$seed
+        for setting in few many; do # optimizer steps: 25 of 4 prompts, or 100 of one
+            run=$arm-$setting-$seed
             set --
-            [ "$lr" = file ] || { run=$arm-$seed-$lr; set -- --lr "$lr"; }
+            [ $setting = few ] || set -- --lr 2e-3 --set train.eval_every=20 --batch-size "$([ $arm = kwise ] && echo 1 || echo 36)"
             [ -d "$run/final" ] && continue
             "$helpmate" rm --config "$here/configs/rm-$arm.toml" --model "$model" --data "$data" --eval-data "held-out-$seed.jsonl" \
                 --seed "$seed" --out "$run" "$@"

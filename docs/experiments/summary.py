@@ -105,23 +105,25 @@ def pair_accuracy(rankings, scores):
 
 
 def kwise(out, seeds):
-    print("| seed | arm | held-out loss: best | at the end | rise | held-out accuracy at the end | training accuracy | the utility's own |")
-    print("|---|---|---|---|---|---|---|---|")
-    columns = {}
-    for seed in seeds:
-        own = float(open(f"{out}/utility-{seed}.txt").read().split()[-1])
-        for arm in ("kwise", "pairs"):
-            run = f"{out}/{arm}-{seed}"
-            evaluations = lines(f"{run}/evaluations.jsonl")
-            loss = [e["held_out_loss"] for e in evaluations]
-            row = [min(loss), loss[-1], loss[-1] - min(loss), evaluations[-1]["accuracy"],
-                   pair_accuracy(f"{out}/rankings-{seed}.jsonl", f"{run}-train-scores.jsonl"), own]
-            columns.setdefault(arm, []).append(row)
-            print(f"| {seed} | {arm} | " + " | ".join(f"{x:.4f}" for x in row) + " |")
-    for arm, rows in columns.items():
-        print(f"| **all** | {arm} | " + " | ".join(interval(list(column)) for column in zip(*rows)) + " |")
-    differences = [[p - k for k, p in zip(*rows)] for rows in zip(columns["kwise"], columns["pairs"])]
-    print("| **all** | pairs − kwise | " + " | ".join(interval(list(column)) for column in zip(*differences)) + " |")
+    own = [float(open(f"{out}/utility-{seed}.txt").read().split()[-1]) for seed in seeds]
+    print(f"held-out accuracy of the hidden utility itself: {interval(own)}")
+    for setting in ("few", "many"):
+        print(f"\n**{setting} steps**\n\n| seed | arm | held-out loss: best | at the end | rise | held-out accuracy at the end | training accuracy | gap |")
+        print("|---|---|---|---|---|---|---|---|")
+        columns = {}
+        for seed in seeds:
+            for arm in ("kwise", "pairs"):
+                run = f"{out}/{arm}-{setting}-{seed}"
+                evaluations = lines(f"{run}/evaluations.jsonl")
+                loss, accuracy = [e["held_out_loss"] for e in evaluations], evaluations[-1]["accuracy"]
+                trained = pair_accuracy(f"{out}/rankings-{seed}.jsonl", f"{run}-train-scores.jsonl")
+                row = [min(loss), loss[-1], loss[-1] - min(loss), accuracy, trained, trained - accuracy]
+                columns.setdefault(arm, []).append(row)
+                print(f"| {seed} | {arm} | " + " | ".join(f"{x:.4f}" for x in row) + " |")
+        for arm, rows in columns.items():
+            print(f"| **all** | {arm} | " + " | ".join(interval(list(column)) for column in zip(*rows)) + " |")
+        differences = [[p - k for k, p in zip(*rows)] for rows in zip(columns["kwise"], columns["pairs"])]
+        print("| **all** | pairs − kwise | " + " | ".join(interval(list(column)) for column in zip(*differences)) + " |")
 
 
 def by_prompt(rows, right):
