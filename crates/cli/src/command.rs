@@ -7,6 +7,7 @@ mod data;
 mod demo;
 mod doctor;
 mod dpo;
+mod eval;
 mod generate;
 mod logprobs;
 mod ppo;
@@ -18,6 +19,7 @@ mod runs;
 mod score;
 mod self_instruct;
 mod sft;
+mod stats;
 mod tokenizer;
 mod verify;
 
@@ -44,6 +46,9 @@ pub enum Command {
     Chat(chat::Chat),
     Logprobs(logprobs::Logprobs),
     Score(score::Score),
+    #[command(subcommand)]
+    Eval(eval::Eval),
+    Stats(stats::Stats),
     #[command(subcommand)]
     Data(data::Data),
     #[command(subcommand)]
@@ -73,6 +78,8 @@ impl Command {
             Command::Chat(command) => command.run(context),
             Command::Logprobs(command) => command.run(context),
             Command::Score(command) => command.run(context),
+            Command::Eval(command) => command.run(context),
+            Command::Stats(command) => command.run(),
             Command::Data(command) => command.run(context),
             Command::SelfInstruct(command) => command.run(),
             Command::Tokenizer(command) => command.run(),

@@ -11,6 +11,8 @@ pub enum Kind {
     Usage,
     /// A device, service or download is missing.
     Missing,
+    /// A comparison found something worse.
+    Regression,
     /// The person stopped it.
     Interrupted,
     /// Whoever read our stdout has gone (`| head`): nothing to say and nothing wrong.
@@ -25,6 +27,7 @@ impl Kind {
             Kind::Input => 1,
             Kind::Usage => 2,
             Kind::Missing => 3,
+            Kind::Regression => 4,
             Kind::Interrupted => 130,
         }
     }
@@ -187,5 +190,20 @@ impl From<endpoint::hub::HubError> for CommandError {
             _ => (Kind::Missing, None),
         };
         CommandError::new(kind, error).maybe_hint(hint.map(str::to_string))
+    }
+}
+
+impl From<eval::EvalError> for CommandError {
+    fn from(error: eval::EvalError) -> CommandError {
+        use eval::EvalError as E;
+        match &error {
+            E::UnknownTask { .. } => CommandError::usage(error).hint("`helpmate eval tasks` tells what each measures"),
+            E::NoData { .. } => CommandError::usage(error).hint("give it with --data FILE"),
+            E::Needs { .. } | E::Incomparable(_) => CommandError::usage(error),
+            E::Interrupted { .. } => {
+                CommandError::new(Kind::Interrupted, error).hint("the same command goes on where it stopped")
+            }
+            _ => CommandError::input(error),
+        }
     }
 }

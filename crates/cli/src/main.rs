@@ -30,7 +30,8 @@ use std::process::ExitCode;
 ///
 /// Train on demonstrations, talk to the result, and check the numbers, on an ordinary computer.
 /// Data goes to stdout, all else to stderr. Exit codes: 0 done; 1 the input or the run was wrong;
-/// 2 the command line or config was wrong; 3 a device, service or download is missing; 130 interrupted.
+/// 2 the command line or config was wrong; 3 a device, service or download is missing; 4 `eval compare`
+/// found something worse; 130 interrupted.
 #[derive(Parser)]
 #[command(name = "helpmate", version, after_help = "Example:\n  helpmate demo sft")]
 struct Arguments {

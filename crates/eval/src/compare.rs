@@ -167,7 +167,7 @@ fn difference(a: &TaskResult, b: &TaskResult, metric: &str, better: Better, scal
     let (of_a, of_b) = (by_item(&a.items, metric), by_item(&b.items, metric));
     // In the order of the items, so that the same evaluations give the same interval.
     let paired = a.items.iter().filter_map(|item| Some((*of_a.get(item.id.as_str())?, *of_b.get(item.id.as_str())?)));
-    let pairs: Vec<((f64, f64), (f64, f64))> = paired.collect();
+    let pairs: Vec<Pair> = paired.collect();
     let n = pairs.len();
     let of = |drawn: &[usize]| {
         let a = scale.apply(ratio(drawn.iter().map(|&idx| pairs[idx].0)));
@@ -207,8 +207,11 @@ fn difference(a: &TaskResult, b: &TaskResult, metric: &str, better: Better, scal
     }
 }
 
+/// An item's (Σ value, Σ weight) in a and in b.
+type Pair = ((f64, f64), (f64, f64));
+
 /// Items better, as good and worse in b (higher counts as better where neither is).
-fn signs(pairs: &[((f64, f64), (f64, f64))], better: Better) -> [u64; 3] {
+fn signs(pairs: &[Pair], better: Better) -> [u64; 3] {
     let mut signs = [0; 3];
     for (a, b) in pairs {
         let change = b.0 / b.1 - a.0 / a.1;

@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(estimate.value, Some(0.5));
         assert_eq!(estimate.method, Method::Bootstrap);
         let [low, high] = estimate.interval.unwrap();
-        assert!(0.0 <= low && low < 0.5 && 0.5 < high && high <= 1.0, "[{low}, {high}]");
+        assert!((0.0..0.5).contains(&low) && high > 0.5 && high <= 1.0, "[{low}, {high}]");
     }
 
     #[test]

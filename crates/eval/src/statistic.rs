@@ -210,7 +210,7 @@ fn wins(Outcomes { wins, ties, losses, outcomes }: &Outcomes) -> Result<Value, S
     };
     let n = rate.wins + rate.ties + rate.losses;
     let half = 1.959_963_984_540_054 * rate.standard_error;
-    let interval = (n > 1).then(|| [rate.ties_half - half, rate.ties_half + half]);
+    let interval = (n > 1).then_some([rate.ties_half - half, rate.ties_half + half]);
     Ok(json!({
         "n": n,
         "wins": rate.wins,
