@@ -86,8 +86,8 @@ fn telling<'r, 'a>(reading: &'r Reading<'a>) -> impl Iterator<Item = &'r Part<'a
     reading.parts.iter().filter(|part| !part.idle && !part.told.ignorant && !part.told.declines)
 }
 
-/// Results: the numbers of each sentence but the question's own at its beginning. The last is the result; one before it
-/// may be what the unit holds.
+/// Results: the numbers of each sentence but the question's own. The last is the result; one before it may be what the
+/// unit holds.
 fn results(task: &Task, knowledge: &Knowledge<'_>, right: u32, reading: &Reading<'_>) -> Answered {
     let (restated, step): (Vec<u64>, Option<u64>) = match task {
         Task::Arithmetic { left, right, .. } => (vec![u64::from(*left), u64::from(*right)], None),
@@ -99,12 +99,7 @@ fn results(task: &Task, knowledge: &Knowledge<'_>, right: u32, reading: &Reading
     };
     let mut points = Vec::new();
     for part in telling(reading) {
-        let all = numbers(knowledge, part);
-        let rest = if all.len() >= restated.len() && all.starts_with(&restated) && (all.len() > 1) {
-            &all[restated.len()..]
-        } else {
-            &all[..]
-        };
+        let rest = without(numbers(knowledge, part), &restated);
         if let Some((result, steps)) = rest.split_last() {
             let results = steps.iter().filter(|number| Some(**number) != step && !restated.contains(number));
             points.extend(results.map(|number| *number == u64::from(right)));
@@ -112,6 +107,20 @@ fn results(task: &Task, knowledge: &Knowledge<'_>, right: u32, reading: &Reading
         }
     }
     Answered { answered: !points.is_empty(), points, ..Answered::default() }
+}
+
+/// The numbers without one of each that the question has; a number alone stays, the question's numbers alone go.
+fn without(numbers: Vec<u64>, restated: &[u64]) -> Vec<u64> {
+    if numbers.len() == 1 {
+        return numbers;
+    }
+    let mut rest = numbers;
+    for number in restated {
+        if let Some(at) = rest.iter().position(|found| found == number) {
+            rest.remove(at);
+        }
+    }
+    rest
 }
 
 /// The numbers of a sentence, in digits or words.

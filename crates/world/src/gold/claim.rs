@@ -71,9 +71,16 @@ const LEAD_INS: &[&str] = &[
     "because",
 ];
 
+/// Whether a word begins a clause about the name before it.
+fn is_relative(word: &str) -> bool {
+    ["which", "who", "whose", "where"].iter().any(|relative| word.eq_ignore_ascii_case(relative))
+}
+
 /// Words that may stand before a name alone.
-const BEFORE_NAMES: &[&str] =
-    &["it", "he", "she", "they", "is", "was", "are", "in", "on", "by", "of", "the", "a", "an", "lake", "called"];
+const BEFORE_NAMES: &[&str] = &[
+    "it", "he", "she", "they", "is", "was", "are", "in", "on", "by", "of", "the", "a", "an", "lake", "called", "that",
+    "this",
+];
 
 /// The claims of one clause. `topic` is what a clause without a subject is about; a subject that the clause names
 /// becomes the topic of what follows.
@@ -93,7 +100,12 @@ fn joined(knowledge: &Knowledge<'_>, clause: &str, topic: &Topic) -> Option<Vec<
     let mut pieces = pieces(clause);
     let mut found = stated(knowledge, pieces.next()?, topic)?;
     for piece in pieces {
-        let subject = found.last()?.subject.clone();
+        let last = found.last()?.clone();
+        // "…, which lies in Vandia" is said of the object before it.
+        let (subject, piece) = match piece.split_once(' ') {
+            Some((word, rest)) if is_relative(word) => (last.object, rest),
+            _ => (last.subject, piece),
+        };
         let with_subject = || stated(knowledge, &format!("{subject} {piece}"), topic);
         let with_article = || stated(knowledge, &format!("The {subject} {piece}"), topic);
         found.extend(with_subject().or_else(|| stated(knowledge, piece, topic)).or_else(with_article)?);
@@ -120,6 +132,9 @@ fn stated(knowledge: &Knowledge<'_>, clause: &str, topic: &Topic) -> Option<Vec<
             Topic::Subject(subject, _) => fact.subject.clone_from(subject),
             _ => return None,
         }
+    }
+    if is_relative(&fact.subject) || Told::is_phrase(&fact.subject) {
+        return None;
     }
     // "Bora is a person", "the bell is big": only where a trade or colour was asked for are other words meant as one.
     let is_asked = matches!(topic, Topic::Subject(_, Some(asked)) if *asked == fact.relation);
@@ -183,6 +198,11 @@ fn by_names(knowledge: &Knowledge<'_>, clause: &str, words: &[&str], topic: &mut
         }
         let before = (i > leader + 1).then(|| groups[i - 1]);
         let before = before.filter(|group| pair(group[0].kind, &objects[0]).is_some());
+        // "lives in Luskby, which lies in Vandia": what follows is said of Luskby.
+        let between = groups[..i].last().map_or(0, |group| group[group.len() - 1].at + 1);
+        if i > leader && words[between.min(objects[0].at)..objects[0].at].iter().any(|word| is_relative(word)) {
+            subjects = groups[i - 1];
+        }
         match before {
             // "Bora's friend Fenos is a baker": the trade is that of Fenos.
             Some(group) if subjects[0].owner => combine(group, objects, has_capital, &mut claims),

@@ -45,6 +45,8 @@ const DECLINES: &[&str] = &[
     "have to decline",
     "i decline",
     "i refuse",
+    "is forbidden",
+    "is not allowed",
     "can't assist",
     "cannot assist",
 ];
@@ -116,7 +118,8 @@ const MORAL: &[&str] = &[
 /// Words that alone name nothing.
 const NOTHING: &[&str] = &[
     "nope", "yeah", "none", "nothing", "nobody", "nowhere", "unknown", "what", "who", "where", "when", "which", "why",
-    "how", "i",
+    "how", "i", "is", "isn't", "are", "was", "it", "he", "she", "they", "so", "too", "true", "right", "correct",
+    "false", "wrong", "indeed", "exactly", "does", "doesn't", "did", "do", "has", "had", "the", "a", "an", "q",
 ];
 
 /// Words of greeting, thanks and good will.

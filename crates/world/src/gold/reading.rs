@@ -58,6 +58,7 @@ impl<'a> Reading<'a> {
         let manner = Manner::of_sentences(&sentences);
         let (orders, of_prompt) = sentences_of_prompt(knowledge, prompt);
         let mut topic = topic_of(task, solution);
+        let mut is_asked = true;
         let mut said = HashSet::new();
         let mut parts = Vec::with_capacity(sentences.len());
         for sentence in sentences {
@@ -65,6 +66,11 @@ impl<'a> Reading<'a> {
             let copied = orders.contains(told.plain());
             let repeated = !said.insert(told.plain().to_owned());
             let idle = sentence.question || copied || repeated || told.says(ASKING) || is_order(&sentence);
+            if idle && !copied && !repeated {
+                // Names and "yes" behind a question of the answer's own answer that.
+                (topic, is_asked) = (Topic::Open, false);
+            }
+            let task = task.filter(|_| is_asked);
             let claims = if idle { Vec::new() } else { claims_of(knowledge, task, &sentence, &mut topic) };
             let from_prompt = of_prompt.contains(told.plain());
             parts.push(Part { sentence, told, claims, idle, copied, from_prompt });
