@@ -1,6 +1,7 @@
 //! The binary as a person uses it, on a tiny model, without a network: what goes in, what comes out, and the exit code.
 #![allow(clippy::unwrap_used)] // a panic is the report
 
+mod bases;
 mod commands;
 mod errors;
 mod interruption;
@@ -14,6 +15,7 @@ mod stages;
 #[path = "../../crates/endpoint/tests/stub/mod.rs"]
 mod stub;
 mod training;
+mod world;
 
 use assert_cmd::Command;
 use serde_json::Value;

@@ -22,6 +22,7 @@ mod sft;
 mod stats;
 mod tokenizer;
 mod verify;
+mod world;
 
 pub use logprobs::score;
 
@@ -55,6 +56,8 @@ pub enum Command {
     SelfInstruct(self_instruct::SelfInstruct),
     #[command(subcommand)]
     Tokenizer(tokenizer::Tokenizer),
+    #[command(subcommand)]
+    World(world::World),
     Runs(runs::Runs),
     Verify(verify::Verify),
     Doctor(doctor::Doctor),
@@ -83,6 +86,7 @@ impl Command {
             Command::Data(command) => command.run(context),
             Command::SelfInstruct(command) => command.run(),
             Command::Tokenizer(command) => command.run(),
+            Command::World(command) => command.run(),
             Command::Runs(command) => command.run(),
             Command::Verify(command) => command.run(context),
             Command::Doctor(command) => command.run(context),

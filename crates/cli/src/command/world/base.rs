@@ -86,6 +86,19 @@ struct ModelRecipe {
     initializer_range: f64,
 }
 
+impl Recipe {
+    /// What the linear layers multiply in: as the recipe says, else bf16 where the processor does that fast.
+    fn precision(&self, device: &Device) -> &'static str {
+        let asked = self.pretrain.get("model").and_then(|section| section.get("dtype")).and_then(toml::Value::as_str);
+        match asked {
+            Some("f32") => "f32",
+            Some("bf16") => "bf16",
+            _ if device.isa >= Isa::Avx512Bf16 => "bf16",
+            _ => "f32",
+        }
+    }
+}
+
 /// What came out, beside the model as `result.json`.
 #[derive(Serialize)]
 struct Made {
@@ -108,7 +121,7 @@ impl Base {
         let recipe: Recipe = toml::from_str(&text)
             .map_err(|error| CommandError::usage(format!("{}: {error}", recipe_path.display())))?;
         let device = Device::detect(self.threads.map(usize::from));
-        let precision = if device.isa >= Isa::Avx512Bf16 { "bf16" } else { "f32" };
+        let precision = recipe.precision(&device);
         let files = Files::write(&self.out, &recipe, self.resume)?;
         let start = self.out.join("start");
         let parameters = write_start(&start, &recipe, &files, &device)?;
@@ -125,7 +138,7 @@ impl Base {
         files: &Files,
         start: &Path,
         device: Device,
-        precision: &str,
+        precision: &'static str,
     ) -> Result<Box<Summary>, CommandError> {
         let path = |path: &Path| path.to_string_lossy().into_owned();
         let sections = toml::to_string(&recipe.pretrain).map_err(CommandError::usage)?;
