@@ -1,6 +1,7 @@
 //! From what a person calls a model to a model in memory, with its tokenizer and chat template.
 
 use crate::arguments::ModelArguments;
+use crate::bases;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::pull::{self, Request};
@@ -17,8 +18,12 @@ pub struct Loaded {
     pub renderer: Renderer,
 }
 
-/// The model folder or GGUF file that `text` names: a path, a run (its `final/`), or a source, pulled when needed.
+/// The model folder or GGUF file that `text` names: a path, a run (its `final/`), a base that ships, or a source, pulled
+/// when needed.
 pub fn resolve(context: &Context, text: &str) -> Result<PathBuf, CommandError> {
+    if let (Some(base), false) = (bases::find(text), Path::new(text).exists()) {
+        return base.folder(context);
+    }
     match Source::parse(text)? {
         Source::Local(path) => resolve_local(path),
         source => {
