@@ -21,6 +21,7 @@ pub const RANKS: &[(&str, Option<u32>)] = &[
     ("train", Some(4)),
     ("eval", Some(4)),
     ("instruct", Some(4)),
+    ("study", Some(5)),
     ("bench", Some(5)),
     ("cli", Some(6)),
     ("testkit", None),
