@@ -9,9 +9,11 @@
 //! - [`mod@split`]: parts and folds that a prompt or a user never straddles
 //! - [`stats`]: what is in a data set
 //! - [`convert`]: rows of one format as rows of another
+//! - [`curate`]: what stays of a corpus, and why the rest doesn't
 //! - [`template`]: rows of labelled data sets as instructions
 
 pub mod convert;
+pub mod curate;
 mod detect;
 mod field;
 pub mod format;

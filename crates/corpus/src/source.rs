@@ -217,7 +217,7 @@ pub fn read_rows<P: AsRef<Path>>(paths: &[P], options: &Options) -> Result<Datas
         for row in &mut rows {
             match row {
                 Ok(row) => dataset.rows.push(row),
-                Err(error) => count_bad(&mut bad, error, options)?,
+                Err(error) => count_bad(&mut bad, error, options.skip_bad)?,
             }
         }
         dataset.left_out += rows.left_out;
@@ -243,10 +243,11 @@ pub fn read_rows<P: AsRef<Path>>(paths: &[P], options: &Options) -> Result<Datas
     }
 }
 
-/// Counts a bad row where that is wanted and the error is one.
-fn count_bad(bad: &mut BTreeMap<String, BadRows>, error: CorpusError, options: &Options) -> Result<(), CorpusError> {
+/// Counts a bad row by its reason where that is wanted (`skip_bad`) and the error is about one row; any other error is
+/// given back.
+pub fn count_bad(bad: &mut BTreeMap<String, BadRows>, error: CorpusError, skip_bad: bool) -> Result<(), CorpusError> {
     match error.bad_row() {
-        Some((first, reason)) if options.skip_bad => {
+        Some((first, reason)) if skip_bad => {
             let entry = bad.entry(reason.clone()).or_insert(BadRows { reason, count: 0, first });
             entry.count += 1;
             Ok(())
