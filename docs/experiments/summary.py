@@ -144,23 +144,34 @@ def better(a, b):
     return 0.5 if a == b else float(a > b)
 
 
+def pairs_of(row, scores):
+    """(better, worse) by people, each as (text, score)."""
+    if "chosen" in row:
+        return [((row["chosen"], scores[0]), (row["rejected"], scores[1]))]
+    answers = [(c["rank"], (c["text"], s)) for c, s in zip(row["completions"], scores)]
+    return [(a, b) for rank_a, a in answers for rank_b, b in answers if rank_a < rank_b]
+
+
 def folds(out):
-    print("| fold | training pairs | held-out pairs | reward model | more characters | fewer characters |\n|---|---|---|---|---|---|")
+    print("| data | what | fold | training rows | held-out pairs | accuracy | more characters | fewer characters |")
+    print("|---|---|---|---|---|---|---|---|")
     everything = {}
-    for path in sorted(glob.glob(f"{out}/rm-*-scores.jsonl")):
-        fold, pairs = re.search(r"rm-(\d+)-(\d+)-scores", path).groups()
-        rows = lines(f"{out}/data/fold-{fold}.jsonl")
-        scores = [row["rewards"] for row in lines(path)]
-        model = [better(*score) for score in scores]
-        longer = [better(len(row["chosen"]), len(row["rejected"])) for row in rows]
-        n_train = len(lines(f"{out}/rm-{fold}-{pairs}.jsonl"))
-        columns = [by_prompt(rows, column) for column in (model, longer, [1 - x for x in longer])]
-        print(f"| {fold} | {n_train} | {len(rows)} | " + " | ".join(columns) + " |")
-        for key, value in (("rows", rows), ("model", model), ("longer", longer)):
-            everything.setdefault(pairs, {}).setdefault(key, []).extend(value)
-    for pairs, found in everything.items():
-        columns = [by_prompt(found["rows"], column) for column in (found["model"], found["longer"], [1 - x for x in found["longer"]])]
-        print(f"| **all** | ≤ {pairs} | {len(found['rows'])} | " + " | ".join(columns) + " |")
+    for path in sorted(glob.glob(f"{out}/*-scores.jsonl")):
+        data, arm, fold, n = re.search(r"([a-z]+)-([a-z]+)-(\d+)-(\d+)-scores", path).groups()
+        rows, right, longer = [], [], []
+        for row, score in zip(lines(f"{out}/{data}/fold-{fold}.jsonl"), lines(path)):
+            for (text_a, score_a), (text_b, score_b) in pairs_of(row, score["rewards"]):
+                rows.append(row)
+                right.append(better(score_a, score_b))
+                longer.append(better(len(text_a), len(text_b)))
+        columns = [by_prompt(rows, column) for column in (right, longer, [1 - x for x in longer])]
+        n_train = len(lines(f"{out}/{data}-{arm}-{fold}-{n}.jsonl"))
+        print(f"| {data} | {arm} | {fold} | {n_train} | {len(rows)} | " + " | ".join(columns) + " |")
+        for kept, found in zip(everything.setdefault((data, arm, n), ([], [], [])), (rows, right, longer)):
+            kept.extend(found)
+    for (data, arm, n), (rows, right, longer) in everything.items():
+        columns = [by_prompt(rows, column) for column in (right, longer, [1 - x for x in longer])]
+        print(f"| {data} | {arm} | **all** | ≤ {n} | {len(rows)} | " + " | ".join(columns) + " |")
 
 
 kind, out, rest = sys.argv[1], sys.argv[2], sys.argv[3:]
