@@ -84,7 +84,7 @@ impl Command {
             Command::Eval(command) => command.run(context),
             Command::Stats(command) => command.run(),
             Command::Data(command) => command.run(context),
-            Command::SelfInstruct(command) => command.run(),
+            Command::SelfInstruct(command) => command.run(context),
             Command::Tokenizer(command) => command.run(),
             Command::World(command) => command.run(),
             Command::Runs(command) => command.run(),

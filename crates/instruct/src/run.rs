@@ -355,7 +355,7 @@ mod tests {
         let seed = |(i, word): (usize, &&str)| SeedTask {
             instruction: format!("Write about the {word} in {i} different styles"),
             instances: vec![Instance { input: String::new(), output: format!("The {word}.") }],
-            is_classification: i % 3 == 0,
+            is_classification: i.is_multiple_of(3),
         };
         words.iter().enumerate().map(seed).collect()
     }
@@ -371,7 +371,7 @@ mod tests {
         if prompt.starts_with("Come up with") {
             format!(" {}\n10. Draw a circle now please\n11. {}", fresh(prompt), fresh(&format!("{prompt}x")))
         } else if prompt.ends_with("Is it classification?") {
-            if stdx::hash::bytes(prompt.as_bytes()).as_bytes()[0] % 2 == 0 { " Yes".into() } else { " No".into() }
+            if stdx::hash::bytes(prompt.as_bytes()).as_bytes()[0].is_multiple_of(2) { " Yes".into() } else { " No".into() }
         } else if prompt.starts_with("For each classification") {
             "Class label: a\nText: x\nClass label: b\nText: y".into()
         } else {

@@ -1,6 +1,7 @@
 //! `helpmate data`: look at data, and make other data of it.
 
 mod convert;
+mod curate;
 mod render;
 mod show;
 mod split;
@@ -10,7 +11,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use clap::Subcommand;
 
-/// Convert, measure, show, split and render data
+/// Convert, measure, show, split, render and clean data
 ///
 /// Files are JSONL, `.gz` and `.zst` of it, JSON, or Parquet; the format of the rows is found from their fields.
 #[derive(Subcommand)]
@@ -20,6 +21,7 @@ pub enum Data {
     Show(show::Show),
     Split(split::Split),
     Render(render::Render),
+    Curate(curate::Curate),
 }
 
 impl Data {
@@ -30,6 +32,7 @@ impl Data {
             Data::Show(command) => command.run(context),
             Data::Split(command) => command.run(),
             Data::Render(command) => command.run(),
+            Data::Curate(command) => command.run(),
         }
     }
 }

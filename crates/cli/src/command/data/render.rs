@@ -16,8 +16,8 @@ use stdx::Seed;
 /// Templates are promptsource's `templates.yaml`, FLAN's patterns (JSON) or our own TOML, a file or a folder of them. A
 /// row's task is its field `task` (or `dataset` and `subset`), else `--task`, else the templates' own when they all have
 /// one. Each row is rendered by one template of its task, drawn by the seed; with `--template` by that one, with `--all`
-/// by each. A row comes out as `template`, `task`, `row` (its place in the data, from 0), `prompt`, `completion`, and
-/// `options` where the template has some. A template that leaves the target empty skips the row. What templates may do
+/// by each. A row comes out as `template`, `task`, `row` (its place in the data, from 0), `prompt`, `completion`,
+/// and where the template has options `choices` and `gold`, as the evaluation `rank_classification` reads them. A template that leaves the target empty skips the row. What templates may do
 /// is limited: they read nothing, end soon, and can't grow without bound.
 #[derive(Args)]
 #[command(
@@ -60,6 +60,9 @@ pub struct Render {
     /// Where the rows held out go
     #[arg(long, value_name = "FILE", requires = "hold_out")]
     held_out_out: Option<PathBuf>,
+    /// Text between prompt and completion, put before the completion: both are stripped by their templates
+    #[arg(long, value_name = "TEXT", default_value = " ")]
+    separator: String,
     /// Count rows that a template fails on instead of stopping at the first
     #[arg(long)]
     skip_bad: bool,
@@ -273,9 +276,11 @@ impl Render {
             };
             let template = &set.templates[place];
             let mut object = json!({"template": template.name, "task": template.task, "row": row.place,
-                "prompt": prompt, "completion": completion});
-            if let Some(options) = &rendering.answer_choices {
-                object["options"] = json!(options);
+                "prompt": prompt,
+                "completion": format!("{}{completion}", self.separator)});
+            if let Some(choices) = &rendering.answer_choices {
+                object["choices"] = json!(choices);
+                object["gold"] = json!(choices.iter().position(|choice| choice == completion));
             }
             if let Some(source) = row.fields.get("source").filter(|source| source.is_string()) {
                 object["source"] = source.clone();

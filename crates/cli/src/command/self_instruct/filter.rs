@@ -78,7 +78,7 @@ impl Filter {
 }
 
 /// As JSON; of the ten most similar, equal instructions once, as in the published files.
-fn row(judgement: &Judgement) -> Value {
+pub fn row(judgement: &Judgement) -> Value {
     let reason = judgement.reason.map(|reason| reason.name());
     let mut row = json!({"instruction": judgement.instruction, "kept": judgement.kept, "reason": reason,
         "max": null, "avg": null, "nearest": null});
