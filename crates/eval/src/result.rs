@@ -97,6 +97,9 @@ pub struct ItemResult {
     /// Its part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slice: Option<String>,
+    /// What was to be completed, when something was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<record::Prompt>,
     /// What it says of each metric; empty when it was too long.
     pub scores: Vec<Score>,
     /// What the model answered.

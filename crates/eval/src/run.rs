@@ -55,7 +55,11 @@ pub fn run(
         let too_long = matches!(answer, Answer::TooLong { .. });
         let scores = if too_long { Vec::new() } else { task.score(item, &answer, settings)? };
         checks::scores(task, &item.id, &scores)?;
-        found.push(ItemResult { id: item.id.clone(), slice: item.slice.clone(), scores, answer });
+        let prompt = match &item.ask {
+            Ask::Completions { prompt, .. } => Some(prompt.clone()),
+            _ => None,
+        };
+        found.push(ItemResult { id: item.id.clone(), slice: item.slice.clone(), prompt, scores, answer });
     }
     let n_too_long = found.iter().filter(|item| matches!(item.answer, Answer::TooLong { .. })).count();
     let mut sources = BTreeMap::new();

@@ -201,6 +201,18 @@ impl Row {
         serde_json::from_value(found.clone())
             .map_err(|_| format!("`prompt` is {}, expected text or a list of messages", kind(found)))
     }
+    /// A conversation and the answer it ends with, when the row is one.
+    pub fn conversation(&self) -> Result<Option<(record::Prompt, String)>, String> {
+        let Some(value) = self.value.get("messages") else { return Ok(None) };
+        let mut messages: Vec<record::Message> =
+            serde_json::from_value(value.clone()).map_err(|error| format!("`messages`: {error}"))?;
+        match messages.pop() {
+            Some(last) if last.role == record::Role::Assistant && !messages.is_empty() => {
+                Ok(Some((record::Prompt::Messages(messages), last.content)))
+            }
+            _ => Err("`messages`: expected the assistant's answer last, behind what it answers".to_owned()),
+        }
+    }
     /// Who wrote it.
     pub fn source(&self) -> Result<Option<record::Source>, String> {
         match self.value.get("source") {

@@ -1,6 +1,7 @@
 //! `helpmate eval`: is it better?
 
 mod compare;
+mod report;
 mod run;
 mod tasks;
 
@@ -16,6 +17,7 @@ use clap::Subcommand;
 pub enum Eval {
     Run(run::Run),
     Compare(compare::Compare),
+    Report(report::Report),
     Tasks(tasks::Tasks),
 }
 
@@ -24,6 +26,7 @@ impl Eval {
         match self {
             Eval::Run(command) => command.run(context),
             Eval::Compare(command) => command.run(),
+            Eval::Report(command) => command.run(),
             Eval::Tasks(command) => command.run(),
         }
     }

@@ -11,6 +11,7 @@ fn model(name: &str, tokenizer: &str, accuracies: &[f64], losses: &[f64]) -> Mod
     let item = |(idx, (acc, loss)): (usize, (&f64, &f64))| ItemResult {
         id: format!("item-{idx}"),
         slice: None,
+        prompt: None,
         scores: vec![Score::of("acc", *acc), Score::of("loss", *loss)],
         answer: Answer::TooLong { tokens: 0, context: 0 },
     };

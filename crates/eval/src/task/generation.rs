@@ -59,12 +59,9 @@ impl Task for Generation {
         if let Some(pattern) = &regex {
             Regex::new(pattern).map_err(|error| format!("`regex`: {error}"))?;
         }
-        let columns = ["answers", "completion", "answer", "target", "reference"];
-        let references = match columns.into_iter().find_map(|column| row.value.get(column)) {
-            Some(Value::String(text)) => vec![text.clone()],
-            Some(list) => texts(list).ok_or("`answers` is no list of texts")?,
-            None if regex.is_some() => Vec::new(),
-            None => return Err("no `completion`, `answers` or `regex`".to_owned()),
+        let (prompt, references) = match row.conversation()? {
+            Some((prompt, answer)) => (prompt, vec![answer]),
+            None => (row.prompt()?, references(row, regex.is_some())?),
         };
         if regex.is_none() && references.iter().all(|reference| reference.trim().is_empty()) {
             return Err("every reference is empty".to_owned());
@@ -73,7 +70,7 @@ impl Task for Generation {
         let sampling = Sampling { stop, ..Sampling::greedy(settings.max_new_tokens.unwrap_or(MAX_NEW_TOKENS)) };
         Ok(vec![Item {
             id: row.id(),
-            ask: Ask::Completions { prompt: row.prompt()?, sampling },
+            ask: Ask::Completions { prompt, sampling },
             gold: json!({ "references": references, "regex": regex }),
             slice: row.optional_text("category").or_else(|| row.optional_text("use_case")),
             source: row.source()?,
@@ -128,6 +125,17 @@ impl Task for Generation {
     }
 }
 
+/// The right answers of a row; a row with a pattern needs none.
+fn references(row: &Row, has_regex: bool) -> Result<Vec<String>, String> {
+    let columns = ["answers", "completion", "answer", "target", "reference"];
+    match columns.into_iter().find_map(|column| row.value.get(column)) {
+        Some(Value::String(text)) => Ok(vec![text.clone()]),
+        Some(list) => texts(list).ok_or_else(|| "`answers` is no list of texts".to_owned()),
+        None if has_regex => Ok(Vec::new()),
+        None => Err("no `completion`, `answers` or `regex`".to_owned()),
+    }
+}
+
 /// Small letters, without punctuation and the articles a, an, the; single blanks (SQuAD's convention).
 fn normalised(text: &str) -> String {
     normalised_words(text).join(" ")
@@ -166,6 +174,21 @@ pub(crate) fn last_number(text: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_demonstration_is_a_question_with_its_answer() {
+        let conversation = |roles: &[&str]| Row {
+            path: "rows.jsonl".into(),
+            line: 1,
+            value: json!({"messages": roles.iter().map(|role| json!({"role": role, "content": format!("{role} says")})).collect::<Vec<_>>()}),
+        };
+        let items = Generation.items_of(&conversation(&["user", "assistant"]), &Settings::default()).unwrap();
+        assert_eq!(items[0].gold["references"], json!(["assistant says"]));
+        let Ask::Completions { prompt: record::Prompt::Messages(messages), .. } = &items[0].ask else { panic!() };
+        assert_eq!(messages.len(), 1);
+        let error = Generation.items_of(&conversation(&["user"]), &Settings::default()).unwrap_err();
+        assert!(error.contains("expected the assistant's answer last"), "{error}");
+    }
 
     #[test]
     fn the_last_number_is_the_answer() {
