@@ -174,7 +174,7 @@ fn the_value_model_is_published_and_a_later_run_goes_on_with_it() {
 #[test]
 fn a_critic_of_every_token_is_published_and_goes_on() {
     let bench = Bench::with_rows(&PAIRS);
-    let q = ["ppo.algorithm=actor_critic", "ppo.actor_critic=q"];
+    let q = ["ppo.algorithm=actor_critic", "ppo.actor_critic=q", "ppo.critic_warmup=0"];
     let first = ppo(&bench, &bench.model, "first", by_rule(), &q).unwrap();
     assert_eq!(first.json("value/config.json")["readout"], "q");
     let value = format!("ppo.value={}", first.out.join("value").display());

@@ -221,10 +221,16 @@ fn reach(algorithm: &str, sets: &[&str]) -> Vec<Reached> {
 }
 
 fn check(algorithm: &str, sets: &[&str]) {
+    within(0.01, algorithm, sets);
+}
+
+fn within(bound: f64, algorithm: &str, sets: &[&str]) {
     for (prompt, Reached { before, after, elsewhere }) in PROMPTS.iter().zip(reach(algorithm, sets)) {
-        eprintln!("{algorithm} {prompt:?}: KL to the optimum {before:.4} -> {after:.5}; to that of 0.7 β {elsewhere:.4}");
+        eprintln!(
+            "{algorithm} {prompt:?}: KL to the optimum {before:.4} -> {after:.5}; to that of 0.7 β {elsewhere:.4}"
+        );
         assert!(before > 0.3, "{algorithm}: the task is too easy, the reference is {before} from the optimum");
-        assert!(after <= 0.01, "{algorithm} on {prompt:?}: KL(π‖π*) = {after}, expected at most 0.01");
+        assert!(after <= bound, "{algorithm} on {prompt:?}: KL(π‖π*) = {after}, expected at most {bound}");
         assert!(elsewhere > 0.03, "{algorithm}: the tolerance could not tell β from 0.7 β ({elsewhere})");
     }
 }
@@ -251,6 +257,29 @@ fn actor_critic_reaches_the_optimum() {
     );
 }
 
+/// The variance penalty would pull values of different tokens together and so the optimum away: it is off. What is left is
+/// the critic's noise, which falls with the samples (256 a prompt: .006 and .012; 512 at a higher rate: .016) and needs a
+/// critic faster than its actor, so the bound is wider here.
+#[test]
+fn actor_critic_with_values_of_every_token_reaches_the_optimum() {
+    within(
+        0.02,
+        "actor_critic",
+        &[
+            "ppo.actor_critic=q",
+            "ppo.variance_penalty=0",
+            "ppo.delayed_rate=0.3",
+            "ppo.critic_warmup=200",
+            "ppo.value_lr=3e-3",
+            "optimizer.lr=3e-4",
+            "optimizer.betas=[0.9, 0.999]",
+            "optimizer.eps=1e-8",
+            "train.max_steps=1500",
+            "ppo.samples_per_prompt=128",
+        ],
+    );
+}
+
 #[test]
 fn reinforce_reaches_the_optimum() {
     check("reinforce", &["train.max_steps=300", "ppo.samples_per_prompt=128", "optimizer.lr=1e-2"]);
@@ -271,10 +300,8 @@ fn dpo_on_population_preferences_reaches_the_optimum() {
     for prompt in PROMPTS {
         for (i, chosen) in WORDS.iter().enumerate() {
             for rejected in WORDS.iter().filter(|word| *word != chosen) {
-                rows.extend(vec![
-                    json!({"prompt": prompt, "chosen": format!(" {chosen}"), "rejected": format!(" {rejected}")});
-                    i + 1
-                ]);
+                let row = json!({"prompt": prompt, "chosen": format!(" {chosen}"), "rejected": format!(" {rejected}")});
+                rows.extend(std::iter::repeat_n(row, i + 1));
             }
         }
     }

@@ -79,7 +79,7 @@ pub static EVERY_TOKEN: Algorithm = Algorithm {
     value_loss: Some("q_critic"),
     advantages: "q_critic",
     needs_groups: false,
-    uses: &["variance_penalty", "delayed_rate", "value_lr"],
+    uses: &["critic_warmup", "variance_penalty", "delayed_rate", "value_lr"],
 };
 
 /// The algorithm of this name with this critic; "v" is what an actor–critic has when nothing is said.

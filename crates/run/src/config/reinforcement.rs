@@ -83,6 +83,8 @@ section! {
         value_coefficient: f64 = 0.1,
         /// Learning rate of the value model; the policy's when absent.
         value_lr: Option<f64> = None,
+        /// First iterations in which the critic learns alone (actor_critic = "q").
+        critic_warmup: u64 = 10,
         /// Pull of a critic's values of all tokens towards their mean (actor_critic = "q").
         variance_penalty: f64 = 0.001,
         /// Share by which the delayed critic, which sets the targets, follows at each step (actor_critic = "q").

@@ -5,8 +5,8 @@
 //! together at all others by the variance penalty. Logits and values are never whole in memory: the heads meet in chunks.
 //!
 //! Departures from the paper: π' is the policy that sampled, which stands still for the iteration, instead of a second
-//! delayed copy; the critic sees prompt and answer, not a reference answer; neither network is trained beforehand, the
-//! critic's head begins at 0.
+//! delayed copy; the critic sees prompt and answer, not a reference answer; it is trained beforehand not for a whole stage
+//! but for the first iterations (`critic_warmup`), its head beginning at 0.
 use super::credit::column;
 use super::gauges::Update;
 use super::learner::Pass;
@@ -27,6 +27,8 @@ pub(super) struct EveryToken {
     pub variance_penalty: f64,
     /// Share by which the delayed copy follows at each step.
     pub delayed_rate: f64,
+    /// Iterations at the start in which the actor stands still.
+    pub critic_warmup: u64,
 }
 
 /// The delayed copy as it begins: the critic.
@@ -58,6 +60,12 @@ pub(super) fn worth(session: &mut Session<'_>, groups: &[Group], pass: Pass) -> 
 }
 
 impl EveryToken {
+    /// Whether the critic learns alone in this iteration: an actor that listens to one that knows nothing goes anywhere, and
+    /// with Adam far.
+    pub fn warms_up(&self, session: &Session<'_>) -> bool {
+        session.step() < self.critic_warmup
+    }
+
     /// Adds the gradients of critic and actor over some rollouts; the actor takes the critic as it is before its step.
     pub fn part(
         &self,
@@ -68,6 +76,7 @@ impl EveryToken {
         entropy_coefficient: f64,
         update: &mut Update,
     ) -> Result<(), TrainError> {
+        let warms_up = self.warms_up(session);
         let Session { model: policy, gradients, workspace, beside, .. } = session;
         let Some(Companion { model: critic, gradients: critic_gradients, .. }) = &mut beside.companion else {
             return Ok(());
@@ -98,7 +107,11 @@ impl EveryToken {
             entropies: flat(&bonus.gradient),
             expected: vec![(by_expected / divisor) as f32; n],
         };
-        let said = policy.expectations_backward(&batch, &request, critic, &slopes, workspace, gradients);
+        let said = if warms_up {
+            policy.expectations(&batch, &request, critic, workspace)
+        } else {
+            policy.expectations_backward(&batch, &request, critic, &slopes, workspace, gradients)
+        };
         for (row, &expected) in said.expected.iter().enumerate() {
             update.policy_loss += q_actor::loss_of(f64::from(expected)).0 / divisor;
             update.entropy += f64::from(said.entropies[row]) / divisor;

@@ -48,8 +48,8 @@ pub(super) enum Losses {
 impl Losses {
     fn new(ppo: &PpoSection, algorithm: &Algorithm) -> Result<Losses, TrainError> {
         if *algorithm == algorithm::EVERY_TOKEN {
-            let PpoSection { variance_penalty, delayed_rate, .. } = *ppo;
-            return Ok(Losses::EveryToken(EveryToken { variance_penalty, delayed_rate }));
+            let PpoSection { variance_penalty, delayed_rate, critic_warmup, .. } = *ppo;
+            return Ok(Losses::EveryToken(EveryToken { variance_penalty, delayed_rate, critic_warmup }));
         }
         let only = |name: &'static str, wanted: bool, value: f64| {
             let mut options = objective::Options::new();

@@ -128,6 +128,7 @@ impl Learner<'_> {
     /// Text, norms, clipping, the step.
     fn finish(&self, session: &mut Session<'_>, examples: &[&Example], update: &mut Update) -> Result<(), TrainError> {
         let device = session.model.device().clone();
+        let stands_still = matches!(&self.losses, Losses::EveryToken(every_token) if every_token.warms_up(session));
         update.grad_norm_ppo = session.gradients.sum_of_squares(&device).sqrt();
         let clips_alone = self.ppo.clip_scope == run::config::ClipScope::Ppo;
         if clips_alone {
@@ -137,7 +138,7 @@ impl Learner<'_> {
             }
         }
         update.grad_norm_total = update.grad_norm_ppo;
-        if !examples.is_empty() {
+        if !examples.is_empty() && !stands_still {
             self.text_part(session, examples, update);
             update.grad_norm_total = session.gradients.sum_of_squares(&device).sqrt();
         }
@@ -154,7 +155,10 @@ impl Learner<'_> {
         session.refuse_unless_finite("loss", update.loss)?;
         session.refuse_unless_finite("gradient norm", update.grad_norm_total)?;
         session.refuse_unless_finite("gradient norm of the value model", update.grad_norm_value)?;
-        session.step_both(scale, value_scale, self.value_lr);
+        if !stands_still {
+            session.step_policy(scale);
+        }
+        session.step_companion(value_scale, self.value_lr);
         Ok(())
     }
 

@@ -153,8 +153,9 @@ impl Session<'_> {
         let missing = || RunError::Damaged { path: folder.join(NUMBERS), message: "no `optimizer_steps`".into() };
         let count = count.ok_or_else(missing)?;
         self.optimizer.step = count;
+        let own = self.beside.numbers.get("companion_steps").and_then(Value::as_u64);
         if let Some(companion) = &mut self.beside.companion {
-            companion.optimizer.step = count;
+            companion.optimizer.step = own.unwrap_or(count);
         }
         Ok(())
     }
@@ -165,19 +166,30 @@ impl Session<'_> {
         if max > 0.0 { (max / (norm + 1e-6)).min(1.0) } else { 1.0 }
     }
 
-    /// One optimizer step of the model and one of the companion, for a stage that takes several a session step.
-    /// Gradients are multiplied by the scales; `companion_lr` is its rate at the height of the schedule.
-    pub fn step_both(&mut self, scale: f64, companion_scale: f64, companion_lr: f64) {
+    /// One optimizer step of the model, for a stage that takes several a session step. Gradients are multiplied by `scale`.
+    pub fn step_policy(&mut self, scale: f64) {
         let lr = self.learning_rate();
         self.optimizer.step(&mut self.model, &self.gradients, lr as f32, scale as f32);
-        if let Some(Companion { model, optimizer, gradients }) = &mut self.beside.companion {
-            let lr = companion_lr * lr / self.settings.optimizer.lr;
-            optimizer.step(model, gradients, lr as f32, companion_scale as f32);
-        }
         if let Some(average) = &mut self.average {
             average.update(self.model.trainable());
         }
+        self.count_steps();
+    }
+
+    /// One of the companion, when there is one; `height` is its learning rate at the height of the schedule.
+    pub fn step_companion(&mut self, scale: f64, height: f64) {
+        let lr = height * self.learning_rate() / self.settings.optimizer.lr;
+        if let Some(Companion { model, optimizer, gradients }) = &mut self.beside.companion {
+            optimizer.step(model, gradients, lr as f32, scale as f32);
+        }
+        self.count_steps();
+    }
+
+    fn count_steps(&mut self) {
         self.beside.numbers.insert("optimizer_steps".into(), self.optimizer.step.into());
+        if let Some(companion) = &self.beside.companion {
+            self.beside.numbers.insert("companion_steps".into(), companion.optimizer.step.into());
+        }
     }
 
     /// A checkpoint of the last whole step, unless it stands already. Returns its place.
