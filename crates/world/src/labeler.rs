@@ -222,11 +222,14 @@ impl Labeler {
     }
 }
 
-/// Standard Gumbel: the difference of two is standard logistic.
+/// The mean of the standard Gumbel distribution (Euler's constant).
+const EULER_GAMMA: f64 = 0.577_215_664_901_532_9;
+
+/// Gumbel of scale 1 and mean 0: the difference of two is standard logistic.
 fn gumbel(stream: &mut Stream) -> f64 {
     // 1 − uniform is in (0, 1]; at exactly 1 the logarithm would be 0 and its logarithm infinite.
     let uniform = (1.0 - stream.uniform()).min(1.0 - f64::EPSILON);
-    -(-uniform.ln()).ln()
+    -(-uniform.ln()).ln() - EULER_GAMMA
 }
 
 /// Ranks from 1, best first. Going down, an answer shares the rank of the best one of its rank when it is less than

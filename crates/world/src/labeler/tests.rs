@@ -88,6 +88,14 @@ fn noise_is_logistic_between_two_and_plackett_luce_among_three() {
 }
 
 #[test]
+fn noise_has_no_mean_so_ratings_stay_where_they_are() {
+    // Half of full utility is a 4; a scale of 0.1 is 0.6 points with deviation 0.6 π/√6 = 0.77, rounding adds 1/√12.
+    let found = judged(Faults { noise: 0.1, ..Faults::NONE }, &[("a", 0.5), ("b", 0.5)]);
+    let mean = found.iter().map(|judgements| f64::from(judgements[0].rating)).sum::<f64>() / N as f64;
+    assert!((mean - 4.0).abs() < 4.5 * 0.82 / (N as f64).sqrt() + 0.01, "{mean}");
+}
+
+#[test]
 fn ties_are_those_of_rao_and_kupper() {
     let found = judged(Faults { noise: 0.2, tie: 0.15, ..Faults::NONE }, &[("a", 0.5), ("b", 0.4)]);
     let (first, second) = (logistic((0.1 - 0.15) / 0.2), logistic((-0.1 - 0.15) / 0.2));
