@@ -3,6 +3,7 @@
 use crate::error::{CommandError, of_file};
 use crate::training::{self, Drawing};
 use crate::{bases, interrupt, output};
+use ::world::World;
 use clap::Args;
 use kernels::linear::Precision;
 use kernels::{Device, Isa};
@@ -14,7 +15,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use stdx::{Seed, hash};
 use train::Summary;
-use ::world::World;
 
 /// Special tokens of a base: end of text, the two of ChatML, padding. They get the ids 0 to 3.
 const SPECIALS: [&str; 4] = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|pad|>"];
@@ -279,7 +279,9 @@ fn loss_curve(run: &Path) -> Result<String, CommandError> {
     let mut curve = String::from("step,tokens,loss,held_out_loss\n");
     for line in run::metrics::read_lines(&run.join("metrics.jsonl"))? {
         let number = |key: &str| line.get(key).and_then(Value::as_f64);
-        let (Some(step), Some(tokens), Some(loss)) = (number("step"), number("tokens"), number("loss")) else { continue };
+        let (Some(step), Some(tokens), Some(loss)) = (number("step"), number("tokens"), number("loss")) else {
+            continue;
+        };
         let held_out = number("held_out_loss").map(|loss| format!("{loss:.4}"));
         if step % 10.0 == 0.0 || held_out.is_some() {
             curve.push_str(&format!("{step},{tokens},{loss:.4},{}\n", held_out.unwrap_or_default()));
