@@ -7,10 +7,14 @@ mod prompts;
 mod rankings;
 mod text;
 
+use crate::arguments;
 use crate::error::CommandError;
 use clap::Subcommand;
 use record::{Demonstration, Prompt, Record, Role, Row};
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
 use world::{PromptRow, Split};
 
 /// Write the texts, prompts and rankings of the small world, and check answers against its truth
@@ -69,6 +73,50 @@ fn tell_fewer(found: usize, wanted: usize, what: &str) {
     if found < wanted {
         eprintln!("only {found} different {what} where {wanted} were asked for");
     }
+}
+
+/// A prompt and answers to it.
+struct Answered {
+    prompt: Prompt,
+    completions: Vec<String>,
+    id: Option<String>,
+}
+
+/// Every row's answers. Rows as `helpmate generate` writes them are read here: a model may say nothing, which the formats
+/// of training data refuse.
+fn read_answers(files: &[PathBuf], format: Option<&str>, skip_bad: bool) -> Result<Vec<Answered>, CommandError> {
+    let mut found = Vec::new();
+    for file in files {
+        if let Some(rows) = format.is_none().then(|| generated(file)).flatten() {
+            found.extend(rows);
+            continue;
+        }
+        let dataset = arguments::read(std::slice::from_ref(file), format, skip_bad, &[])?;
+        for (row, origin) in &dataset.rows {
+            let (prompt, completions) = answers(row).ok_or_else(|| {
+                let kind = row.record.kind().as_str();
+                CommandError::input(format!("{origin}: found a row of kind {kind}, expected one with completions"))
+            })?;
+            found.push(Answered { prompt, completions, id: row.meta.id.clone() });
+        }
+    }
+    Ok(found)
+}
+
+/// The rows of a JSONL file all of whose rows are a prompt and a completion.
+fn generated(file: &Path) -> Option<Vec<Answered>> {
+    #[derive(serde::Deserialize)]
+    struct Generated {
+        prompt: Prompt,
+        completion: String,
+        id: Option<String>,
+    }
+    if file.extension().is_none_or(|extension| extension != "jsonl") {
+        return None;
+    }
+    let reader = stdx::jsonl::Reader::<_, Generated>::new(BufReader::new(File::open(file).ok()?));
+    let rows = reader.map(|row| row.ok().map(|(_, Generated { prompt, completion, id })| (prompt, completion, id)));
+    rows.map(|row| row.map(|(prompt, completion, id)| Answered { prompt, completions: vec![completion], id })).collect()
 }
 
 /// Prompt and completions of a row; of a conversation, its last answer.

@@ -1,6 +1,6 @@
 //! `helpmate world check`.
 
-use super::{Which, answers};
+use super::{Answered, Which, read_answers};
 use crate::arguments::DataArguments;
 use crate::error::CommandError;
 use crate::output::{self, Output};
@@ -95,13 +95,10 @@ impl Check {
     }
 
     fn judge(&self, world: &World) -> Result<Vec<Judged>, CommandError> {
-        let dataset = self.data.read(&[])?;
+        let DataArguments { data, format, skip_bad } = &self.data;
         let mut judged = Vec::new();
-        for (row, (content, origin)) in dataset.rows.iter().enumerate() {
-            let (prompt, completions) = answers(content).ok_or_else(|| {
-                let kind = content.record.kind().as_str();
-                CommandError::input(format!("{origin}: found a row of kind {kind}, expected one with completions"))
-            })?;
+        for (row, answered) in read_answers(data, format.as_deref(), *skip_bad)?.into_iter().enumerate() {
+            let Answered { prompt, completions, .. } = answered;
             let request = world.understand(gold::asked(&prompt));
             let use_case = request.as_ref().map_or("outside", |request| request.use_case.as_str());
             for completion in completions {

@@ -1,8 +1,7 @@
 //! `helpmate world rankings`.
 
 use super::prompts::SplitOption;
-use super::{Which, answers, distinct_prompts, tell_fewer};
-use crate::arguments;
+use super::{Answered, Which, distinct_prompts, read_answers, tell_fewer};
 use crate::error::CommandError;
 use crate::output::Output;
 use ::world::gold::{self, Verdict};
@@ -134,23 +133,18 @@ impl Rankings {
 
     /// The completions of each prompt in the files, at most K together.
     fn read(&self, world: &World) -> Result<Vec<Material>, CommandError> {
-        let dataset = arguments::read(&self.data, None, false, &[])?;
         let mut place_of: HashMap<Prompt, usize> = HashMap::new();
-        let mut prompts: Vec<(Prompt, Option<String>, Vec<String>)> = Vec::new();
-        for (row, origin) in &dataset.rows {
-            let (prompt, completions) = answers(row).ok_or_else(|| {
-                let kind = row.record.kind().as_str();
-                CommandError::input(format!("{origin}: found a row of kind {kind}, expected one with completions"))
-            })?;
-            let place = *place_of.entry(prompt.clone()).or_insert(prompts.len());
-            if place == prompts.len() {
-                prompts.push((prompt, row.meta.id.clone(), Vec::new()));
+        let mut prompts: Vec<Answered> = Vec::new();
+        for answered in read_answers(&self.data, None, false)? {
+            let place = *place_of.entry(answered.prompt.clone()).or_insert(prompts.len());
+            match prompts.get_mut(place) {
+                Some(known) => known.completions.extend(answered.completions),
+                None => prompts.push(answered),
             }
-            prompts[place].2.extend(completions);
         }
         let mut found = Vec::new();
         let mut n_alone = 0;
-        for (prompt, id, completions) in prompts {
+        for Answered { prompt, completions, id } in prompts {
             let request = world.understand(gold::asked(&prompt));
             let use_case = request.map(|Request { use_case, .. }| use_case.as_str().to_owned());
             for answers in completions.chunks(usize::from(self.k)) {
