@@ -8,6 +8,7 @@ mod instruction_data;
 mod interruption;
 mod judgements;
 mod pull;
+mod quickstart;
 mod references;
 mod reward_service;
 mod rewards;

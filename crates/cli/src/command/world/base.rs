@@ -87,6 +87,11 @@ struct ModelRecipe {
 }
 
 impl Recipe {
+    /// The sections of `helpmate pretrain`'s config, as a config file has them.
+    fn sections(&self) -> Result<String, CommandError> {
+        toml::to_string(&self.pretrain).map_err(CommandError::usage)
+    }
+
     /// What the linear layers multiply in: as the recipe says, else bf16 where the processor does that fast.
     fn precision(&self, device: &Device) -> &'static str {
         let asked = self.pretrain.get("model").and_then(|section| section.get("dtype")).and_then(toml::Value::as_str);
@@ -125,7 +130,8 @@ impl Base {
         let files = Files::write(&self.out, &recipe, self.resume)?;
         let start = self.out.join("start");
         let parameters = write_start(&start, &recipe, &files, &device)?;
-        let summary = self.pretrain(&recipe, &files, &start, device, precision)?;
+        let layers = Layers::new().file::<PretrainConfig>(&recipe_path, &recipe.sections()?)?;
+        let summary = self.pretrain(layers, &files, &start, device, precision)?;
         let made = made(&summary, &files, parameters, precision)?;
         let base = self.out.join("base");
         publish(&base, &summary, &self.out.join("run"), &text, &made)?;
@@ -134,16 +140,14 @@ impl Base {
 
     fn pretrain(
         &self,
-        recipe: &Recipe,
+        layers: Layers,
         files: &Files,
         start: &Path,
         device: Device,
         precision: &'static str,
     ) -> Result<Box<Summary>, CommandError> {
         let path = |path: &Path| path.to_string_lossy().into_owned();
-        let sections = toml::to_string(&recipe.pretrain).map_err(CommandError::usage)?;
-        let layers = Layers::new()
-            .file::<PretrainConfig>(Path::new("recipe.toml"), &sections)?
+        let layers = layers
             .option::<PretrainConfig>("recipe", "model.path", path(start))?
             .option::<PretrainConfig>("recipe", "model.dtype", precision)?
             .option::<PretrainConfig>("recipe", "model.save_dtype", "bf16")?
