@@ -6,8 +6,8 @@
 //! **What an answer says.** An answer is its sentences. Questions, sentences of the prompt (its passage aside) said
 //! again, and sentences that occurred before claim nothing. Of the others each clause claims what it states: in the
 //! world's own wordings, or by the names in it, whose kinds tell how they belong together; a name alone claims to be
-//! what was asked for, and "yes" and "no" claim what was asked. "It" and "he" stand for the last subject. A clause with
-//! "not" or the like denies; one that declines or confesses not to know claims nothing; a hedge ("maybe") changes
+//! what was asked for, and "yes" and "no" claim what was asked (not behind a question of the answer's own, which they
+//! would answer). "It" and "he" stand for the last subject. A clause with "not" or the like denies; one that declines or confesses not to know claims nothing; a hedge ("maybe") changes
 //! nothing: who says "maybe Quinford or Hesket" has claimed both.
 //!
 //! - **truth**: whether everything claimed holds, a denial when the fact doesn't. With a passage, what the passage says
