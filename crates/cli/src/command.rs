@@ -13,6 +13,7 @@ mod logprobs;
 mod ppo;
 mod pretrain;
 mod pull;
+mod quickstart;
 mod reject;
 mod rm;
 mod runs;
@@ -33,6 +34,7 @@ use clap::Subcommand;
 /// Every subcommand, in the order of the help.
 #[derive(Subcommand)]
 pub enum Command {
+    Quickstart(quickstart::Quickstart),
     #[command(subcommand)]
     Demo(demo::Demo),
     Pull(pull::Pull),
@@ -68,6 +70,7 @@ impl Command {
     /// Runs it.
     pub fn run(self, context: &Context) -> Result<(), CommandError> {
         match self {
+            Command::Quickstart(command) => command.run(context),
             Command::Demo(command) => command.run(context),
             Command::Pull(command) => command.run(context),
             Command::Convert(command) => command.run(context),

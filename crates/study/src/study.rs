@@ -21,6 +21,8 @@ pub struct Study<'a> {
     pub plan: Plan,
     /// The base model's folder.
     pub base: PathBuf,
+    /// What the base is called where its folder doesn't say where it comes from.
+    pub base_name: String,
     /// The folder of everything that is made.
     pub out: PathBuf,
     /// What computes.

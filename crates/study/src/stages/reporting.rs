@@ -17,7 +17,7 @@ impl Work<'_> {
         let (measured, examples) = self.measured()?;
         let comparison = Comparison::new(&*study.domain, &measured, study.plan.resamples, study.plan.seed);
         let note = SourceNote::of(&study.base)?.unwrap_or_default();
-        let base = if note.source.is_empty() { study.base.display().to_string() } else { note.source };
+        let base = if note.source.is_empty() { study.base_name.clone() } else { note.source };
         let subject = |contender: &crate::study::Contender| Subject {
             key: contender.key.to_owned(),
             name: contender.name.to_owned(),

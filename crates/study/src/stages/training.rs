@@ -81,14 +81,19 @@ impl Work<'_> {
             };
             let answers = asking::ask(&model, &work.renderer, &asking, work.study.stop, work.sink)?;
             let Some(answers) = answers else { return Err(work.interrupted("rankings")) };
-            let mut texts = vec![Vec::new(); questions.len()];
-            answers.into_iter().for_each(|answer| texts[answer.prompt_idx].push(answer.text));
-            let rows: Vec<Value> = questions
-                .iter()
-                .zip(&texts)
-                .enumerate()
-                .map(|(idx, (question, texts))| domain.rank(question, texts, idx, Seed(plan.seed)))
-                .collect();
+            // Nobody ranks a text against itself: of equal answers one is shown, and one answer alone is no ranking.
+            let mut texts: Vec<Vec<String>> = vec![Vec::new(); questions.len()];
+            for answer in answers {
+                let of_question = &mut texts[answer.prompt_idx];
+                if !of_question.contains(&answer.text) {
+                    of_question.push(answer.text);
+                }
+            }
+            let ranked = questions.iter().zip(&texts).enumerate().filter(|(_, (_, texts))| texts.len() > 1);
+            let rank = |(idx, (question, texts)): (usize, (&Question, &Vec<String>))| {
+                domain.rank(question, texts, idx, Seed(plan.seed))
+            };
+            let rows: Vec<Value> = ranked.map(rank).collect();
             work.write_rows_to(RANKINGS, &rows)
         })
     }
