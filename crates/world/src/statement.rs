@@ -145,8 +145,8 @@ mod tests {
             for variant in 0..world.n_statements(fact.relation) {
                 let sentence = world.statement(fact, variant);
                 assert_eq!(world.read_statement(&sentence).as_ref(), Some(fact), "{sentence}");
-                assert_eq!(world.claims(&sentence.to_lowercase()), [fact.clone()], "{sentence}");
-                assert_eq!(world.claims(&sentence.to_uppercase()), [fact.clone()], "{sentence}");
+                assert_eq!(world.claims(&sentence.to_lowercase()), std::slice::from_ref(fact), "{sentence}");
+                assert_eq!(world.claims(&sentence.to_uppercase()), std::slice::from_ref(fact), "{sentence}");
             }
         }
     }
