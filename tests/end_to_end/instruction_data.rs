@@ -1,5 +1,6 @@
 //! Instruction data: templates, Self-Instruct and curation, from the files that ship with the project.
 
+use crate::stub::{Reply, Stub};
 use crate::{Place, repository, rows};
 use serde_json::Value;
 
@@ -43,20 +44,38 @@ fn broken_templates_and_rows_are_named() {
 }
 
 #[test]
-fn self_instruct_runs_on_a_local_model_and_goes_on() {
+fn self_instruct_goes_on_and_asks_nothing_twice() {
     let place = Place::new();
-    let command = "self-instruct run --target 3 --max-new-tokens 24 --barren-rounds 2 --prompts-per-round 2 \
-                   --model tiny --out run --recipe";
+    let stub = Stub::start();
+    let text = " Greet the new neighbours politely.\\n4. Input:\\n<noinput>\\n4. Output:\\nWelcome!";
+    let body =
+        format!(r#"{{"choices": [{{"text": "{text}", "finish_reason": "stop"}}], "usage": {{"prompt_tokens": 9}}}}"#);
+    stub.reply("/v1/completions", Reply::StatusThenBody(503, 1, body.into_bytes()));
+    let command = format!(
+        "self-instruct run --target 3 --barren-rounds 2 --prompts-per-round 2 --endpoint {}/v1 --endpoint-model m \
+         --out run --recipe",
+        stub.address
+    );
     place.run(&format!("{command} alpaca"));
-    let answers = place.read("run/answers.jsonl");
     let report: Value = serde_json::from_str(&place.read("run/report.json")).unwrap();
-    // A model with random weights writes no tasks: two rounds of two prompts, and it gives up.
-    assert_eq!(report["gave_up"], true);
-    assert_eq!(report["spent"]["requests"], 4);
+    // The first round keeps one task; the next two keep nothing, and it gives up.
+    assert_eq!((&report["gave_up"], &report["rounds"]), (&true.into(), &3.into()));
+    assert_eq!((&report["spent"]["requests"], &report["spent"]["prompt_tokens"]), (&6.into(), &54.into()));
+    let tasks = place.read("run/tasks.jsonl");
+    assert_eq!(rows(&tasks)[0]["instances"][0]["output"], "Welcome!");
+    let n_asked = stub.asked().len();
+    assert_eq!(n_asked, 7, "six answers and a failure");
     place.run(&format!("{command} alpaca"));
-    assert_eq!(place.read("run/answers.jsonl"), answers, "nothing is asked twice");
+    assert_eq!((stub.asked().len(), place.read("run/tasks.jsonl")), (n_asked, tasks));
     let error = place.fails(&format!("{command} paper"), 2);
     assert!(error.contains("the run was made with"), "{error}");
+}
+
+#[test]
+fn a_prompt_that_a_local_model_cannot_read_is_said() {
+    let place = Place::new();
+    let error = place.fails("self-instruct run --target 1 --model tiny --out run", 1);
+    assert!(error.contains("the model's context is 128"), "{error}");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! reason.
 
 mod contamination;
+mod page;
 mod record_text;
 mod report;
 mod use_case;

@@ -144,4 +144,6 @@ fn a_report_adds_up() {
     // Words 2, 2, 0 and 5, in powers of two; kept: 2 and 5.
     assert_eq!((&report.words[..], &report.words_kept[..]), (&[1, 2, 1][..], &[0, 1, 1][..]));
     assert_eq!(report.examples["duplicate"][0].origin, "here:1");
+    let html = report.to_html();
+    assert!(html.contains("<svg") && html.contains("duplicate") && html.contains("50.0 %"), "{html}");
 }

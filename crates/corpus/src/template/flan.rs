@@ -62,7 +62,7 @@ pub(super) fn warning(template: &Template) -> Option<String> {
 /// Both patterns with the row's fields in them.
 pub(super) fn render(input: &str, target: &str, row: &Map<String, Value>) -> Result<Rendering, String> {
     let parts = vec![filled(input, row)?, filled(target, row)?];
-    let answer_choices = options(row).map(|options| options.iter().map(|option| text(option)).collect());
+    let answer_choices = options(row).map(|options| options.iter().map(text).collect());
     Ok(Rendering { parts, answer_choices })
 }
 

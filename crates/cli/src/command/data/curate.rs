@@ -24,8 +24,8 @@ const CHUNK: usize = 4096;
 /// Rows stream through; what is remembered of one is a hash or a sketch. Each dropped row has a reason, the first that
 /// objects: empty, control_characters, language, quality:BOUND, personal_data, contaminated, toxic, duplicate,
 /// common_prefix, per_user, near_duplicate. The folder gets `kept.jsonl`, `dropped.jsonl` (with origin, reason and
-/// detail), `report.json`, `datasheet.md` and `manifest.json` (inputs with their hashes, settings, outputs). The same
-/// command on the same files writes the same bytes.
+/// detail), `report.json` and the same as a page, `report.html`, `datasheet.md`, and `manifest.json` (inputs with their
+/// hashes, settings, outputs). The same command on the same files writes the same bytes.
 #[derive(Args)]
 #[command(
     after_help = "Example:\n  helpmate data curate --data data/demonstrations.jsonl data/plain.txt --against data/prompts.jsonl --use-cases --out runs/curated"
@@ -263,11 +263,13 @@ impl Curate {
             value["use_case_accuracy"] = json!({"right": right, "of": all, "parts": 10});
         }
         write("report.json", pretty(&value)? + "\n")?;
+        write("report.html", report.to_html())?;
         write("datasheet.md", self.datasheet(report, gathered))?;
-        let outputs: BTreeMap<&str, String> = ["kept.jsonl", "dropped.jsonl", "report.json", "datasheet.md"]
-            .into_iter()
-            .map(|name| Ok((name, stdx::hash::file(&self.out.join(name))?)))
-            .collect::<Result<_, CommandError>>()?;
+        let outputs: BTreeMap<&str, String> =
+            ["kept.jsonl", "dropped.jsonl", "report.json", "report.html", "datasheet.md"]
+                .into_iter()
+                .map(|name| Ok((name, stdx::hash::file(&self.out.join(name))?)))
+                .collect::<Result<_, CommandError>>()?;
         let manifest = json!({
             "version": env!("CARGO_PKG_VERSION"), "inputs": gathered.files, "settings": self.settings_as_written()?,
             "outputs": outputs,

@@ -1,0 +1,63 @@
+//! The report as a page that a browser shows without anything else.
+
+use chart::page::{facts, page, tile};
+use chart::{Axis, Figure, Look, Series, escape};
+
+use super::Report;
+
+impl Report {
+    /// The page: how many stayed, lengths before and after, why rows went with examples, and what the corpus is.
+    pub fn to_html(&self) -> String {
+        let share = 100.0 * self.kept as f64 / self.rows.max(1) as f64;
+        let mut inside = format!(
+            "<div class=\"tiles\">{}{}</div>\n",
+            tile("rows looked at", &self.rows.to_string(), ""),
+            tile("rows kept", &self.kept.to_string(), &format!("{share:.1} %"))
+        );
+        inside.push_str(&self.lengths().to_html());
+        inside.push_str("<h2>Why rows went</h2>\n");
+        let mut reasons: Vec<(&String, &usize)> = self.dropped.iter().collect();
+        reasons.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
+        inside.push_str(&counts(reasons.iter().map(|(reason, n)| (&reason[..], **n))));
+        for (reason, _) in reasons {
+            inside.push_str(&format!("<h3>{}</h3>\n", escape(reason)));
+            let example = |example: &super::Example| {
+                let detail = if example.detail.is_empty() { String::new() } else { format!(" ({})", example.detail) };
+                (format!("{}{detail}", example.origin), example.text.clone())
+            };
+            let examples = self.examples.get(reason).into_iter().flatten();
+            inside.push_str(&facts(&examples.map(example).collect::<Vec<_>>()));
+        }
+        let tables = [
+            ("Who wrote the rows that stayed", &self.sources),
+            ("Languages of all rows", &self.languages),
+            ("Use-cases of the rows that stayed", &self.use_cases),
+            ("Personal data found in all rows", &self.personal_data),
+        ];
+        for (title, table) in tables.into_iter().filter(|(_, table)| !table.is_empty()) {
+            inside.push_str(&format!("<h2>{title}</h2>\n"));
+            inside.push_str(&counts(table.iter().map(|(name, n)| (&name[..], *n))));
+        }
+        page("What stayed of a corpus", &inside)
+    }
+
+    fn lengths(&self) -> Figure {
+        let series = |name: &str, look, colour, counts: &[usize]| {
+            let points = counts.iter().enumerate().map(|(i, &n)| ((1_u64 << i) as f64, n as f64));
+            Series::new(name, look, colour, points.collect::<Vec<_>>())
+        };
+        Figure {
+            title: "Lengths of rows, by powers of two".to_owned(),
+            x: Axis::new("words, from").log(),
+            y: Axis::new("rows").including(0.0),
+            series: vec![
+                series("all rows", Look::MarkedLine, 1, &self.words),
+                series("kept", Look::MarkedLine, 0, &self.words_kept),
+            ],
+        }
+    }
+}
+
+fn counts<'a>(rows: impl Iterator<Item = (&'a str, usize)>) -> String {
+    facts(&rows.map(|(name, n)| (name.to_owned(), n.to_string())).collect::<Vec<_>>())
+}
