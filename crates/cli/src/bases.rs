@@ -48,6 +48,12 @@ pub const SHIPPED: &[Shipped] = &[
         "tokenizer.json" "232cf92519fb86fbfe94f09b117fa81e04a2aa5cd09f6e960199024b78fdc6d6",
         "tokenizer_config.json" "b8a40cfe0b28aaa003fa5baf3a4839e63e812f2b23d6fbfd7eb3334f98efae61",
     ),
+    shipped!("world-2m",
+        "config.json" "92f6f5222e100bd27663b789e05411bb6b43cee8b1f97be38c28db3ed8495be0",
+        "model.safetensors" "6acc055ee2a45ded1e641c3499882601575f401f2623cfed581963066d733e1e",
+        "tokenizer.json" "232cf92519fb86fbfe94f09b117fa81e04a2aa5cd09f6e960199024b78fdc6d6",
+        "tokenizer_config.json" "b8a40cfe0b28aaa003fa5baf3a4839e63e812f2b23d6fbfd7eb3334f98efae61",
+    ),
 ];
 
 /// The shipped base of this name.
