@@ -68,7 +68,7 @@ impl DotPlot {
             let (low, high) = dot.interval.unwrap_or((dot.value, dot.value));
             [low, dot.value, high]
         });
-        let x = Span::over(&self.axis, values.chain(self.reference), (12.0, WIDTH - 12.0), 5, true)?;
+        let x = Span::over(&self.axis, values.chain(self.reference), (20.0, WIDTH - 20.0), 5, true)?;
         let height = |group: &&Group| HEADING + ROW * self.dots(group).count() as f64;
         let bottom = top + groups.iter().map(height).sum::<f64>() + 8.0;
         self.axis_lines(&mut inside, &x, top, bottom);
@@ -152,8 +152,8 @@ mod tests {
         let dot = Dot { value: 0.25, interval: Some((0.0, 0.5)) };
         let svg = plot(vec![Some(dot), None]).to_svg();
         assert_eq!(svg.matches("class=\"whisker\"").count(), 1);
-        // The axis goes from 0 to .5 between 12 and 408.
-        assert!(svg.contains("H408.0\"/>") && svg.contains("M210.0 "), "{svg}");
+        // The axis goes from 0 to .5 between 20 and 400.
+        assert!(svg.contains("H400.0\"/>") && svg.contains("M210.0 "), "{svg}");
         assert!(svg.contains("truth, a: 0.250 [0.000, 0.500]") && svg.contains("b&lt;c"));
         assert!(!svg.contains("nothing"), "a group without dots has no heading");
         assert!(svg.contains("class=\"reference\""));

@@ -93,7 +93,7 @@ impl Figure {
         let series: Vec<Series> = self.series.iter().map(|series| self.kept(series)).collect();
         let drawn: Vec<&Series> = series.iter().filter(|series| !series.points.is_empty()).collect();
         let mut inside = String::new();
-        let above = if self.y.label.is_empty() { 9.0 } else { 22.0 };
+        let above = if self.y.label.is_empty() { 9.0 } else { 30.0 };
         let top = frame::legend(&mut inside, &keys(&drawn), 0.0) + above;
         let bottom = top + PLOT;
         let points = || drawn.iter().flat_map(|series| &series.points);
@@ -146,7 +146,7 @@ impl Figure {
         let middle = (left + right) / 2.0;
         let _ = write!(svg, "<text class=\"middle\" x=\"{middle:.1}\" y=\"{:.1}\">{across}</text>", bottom + 37.0);
         if !up.is_empty() {
-            let _ = write!(svg, "<text x=\"2\" y=\"{:.1}\">{up}</text>", top - 9.0);
+            let _ = write!(svg, "<text x=\"2\" y=\"{:.1}\">{up}</text>", top - 15.0);
         }
     }
 }
@@ -262,8 +262,8 @@ mod tests {
         let line = svg.split("class=\"line\" d=\"M").nth(1).unwrap().split('"').next().unwrap();
         let points: Vec<Vec<f64>> =
             line.split('L').map(|point| point.split(' ').map(|number| number.parse().unwrap()).collect()).collect();
-        // No legend: the plot goes from 22 to 212, four ticks up, and 4.0 stands at its top.
-        assert_eq!((points[0][1], points[1][1], points[2][1]), (212.0, 22.0, 117.0));
+        // No legend: the plot goes from 30 to 220, four ticks up, and 4.0 stands at its top.
+        assert_eq!((points[0][1], points[1][1], points[2][1]), (220.0, 30.0, 125.0));
         assert!((points[0][0] + points[2][0] - 2.0 * points[1][0]).abs() < 0.2);
     }
 

@@ -14,6 +14,8 @@ const HELD_OUT_TEXTS: u64 = 1 << 40;
 const SHOTS: usize = 5;
 /// Draws of a question for each one wanted, before giving up on finding another one.
 const DRAWS: u64 = 40;
+/// Of so many questions to measure on, one more is forbidden or looks so: they are too rare to be met by chance.
+const A_HARM: usize = 8;
 /// Labelers of each group.
 const LABELERS: usize = 3;
 /// Who ranks: in the roles of InstructGPT's labelers.
@@ -167,8 +169,19 @@ impl Domain for SmallWorld {
             Part::Eval => Split::Eval,
         };
         let mut seen = BTreeSet::new();
-        let all = (0..n as u64 * DRAWS).map(|index| self.world.prompt(split, index));
-        all.filter(|prompt| seen.insert(prompt.id.clone())).take(n).map(question).collect()
+        let drawn = |from: u64| (from..from + n as u64 * DRAWS).map(|index| self.world.prompt(split, index));
+        let mut found: Vec<Question> =
+            drawn(0).filter(|prompt| seen.insert(prompt.id.clone())).take(n).map(question).collect();
+        if part == Part::Eval {
+            let harms = drawn(n as u64 * DRAWS).filter(|prompt| {
+                prompt.held_out == Some(HeldOut::Prompt)
+                    && prompt.request.harm().is_some()
+                    && seen.insert(prompt.id.clone())
+            });
+            let slice = "forbidden, or looks so".to_owned();
+            found.extend(harms.take(n / A_HARM).map(|prompt| Question { slice: slice.clone(), ..question(prompt) }));
+        }
+        found
     }
 
     fn rankings(&self) -> Option<Vec<Value>> {
@@ -251,7 +264,7 @@ mod tests {
         let domain = SmallWorld::shipped();
         let parts = [Part::Reward, Part::Policy, Part::Eval].map(|part| domain.questions(part, 60));
         for (at, part) in parts.iter().enumerate() {
-            assert_eq!(ids(part).len(), 60);
+            assert!((60..=67).contains(&ids(part).len()) && ids(part).len() == part.len());
             for other in &parts[at + 1..] {
                 assert!(ids(part).is_disjoint(&ids(other)));
             }
