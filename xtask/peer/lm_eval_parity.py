@@ -175,7 +175,7 @@ seconds_ours = {k: t["seconds"] for k, t in ours.items()}
 ok = all(r["difference"] <= r["tolerance"] for r in report)
 record = {
     "model": a.name or pathlib.Path(a.model).name, "limit": a.limit, "ok": ok, "numbers": report,
-    "seconds_lm_eval": seconds, "seconds_helpmate": seconds_ours, "threads": a.threads, "batch_lm_eval": a.batch,
+    "threads": a.threads, "batch_lm_eval": a.batch,
     "versions": {"lm_eval": lm_eval.__version__, "torch": torch.__version__, "transformers": transformers.__version__,
                  "datasets": datasets.__version__, "python": platform.python_version(),
                  "helpmate": evaluation["helpmate"], "arithmetic": evaluation["models"][0]["model"]["arithmetic"]},

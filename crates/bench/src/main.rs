@@ -1,6 +1,7 @@
 //! One measurement a call, printed as a line of JSON. `cargo xtask bench` runs these in turn with a peer and keeps the medians.
 //!
 //! Weights are random in the shape of a real model: speed does not depend on their values.
+mod choices;
 mod measure;
 mod shapes;
 mod suite;
@@ -71,6 +72,11 @@ enum What {
         #[arg(long)]
         model: PathBuf,
     },
+    /// Multiple choice by log-likelihood, in TruthfulQA's shape unless said otherwise
+    Choices {
+        #[command(flatten)]
+        shape: choices::Shape,
+    },
     /// K ranked completions of one prompt: shared prefix, K separate passes, or separate pairs
     Kwise {
         #[arg(long, default_value = "shared")]
@@ -122,6 +128,7 @@ fn main() {
         What::FirstStep { model } => measure::first_step(&device, precision, &model),
         What::Kwise { how, k, prompt, completion } => measure::kwise(&device, precision, how, k, prompt, completion),
         What::Suite { peer, gguf, rounds, only, results } => return suite(&device, peer, gguf, rounds, only, results),
+        What::Choices { shape } => choices::choices(&device, precision, &shape),
         What::WriteModel { folder } => shapes::write(&device, &folder),
     };
     println!("{result}");

@@ -26,7 +26,7 @@ fn ids(n: usize, seed: u64, vocabulary: usize) -> Vec<u32> {
 }
 
 /// Peak resident memory of this process, bytes.
-fn peak_memory() -> u64 {
+pub fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|l| l.starts_with("VmHWM:")).unwrap_or_default();
     line.split_whitespace().nth(1).and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0) * 1024

@@ -23,6 +23,8 @@ enum Peer {
     Python(&'static [&'static str]),
     /// llama.cpp by the same script, on a GGUF of this type and with these further arguments.
     LlamaCpp(&'static str, &'static [&'static str]),
+    /// lm-evaluation-harness by the same script: the python must have lm_eval.
+    Harness(&'static [&'static str]),
     /// Another way to do it in this engine.
     Ourselves(&'static [&'static str]),
 }
@@ -73,6 +75,19 @@ const ROWS: &[Row] = &[
         Peer::Python(&["first-step", "--model", "MODEL"]),
         "process_s",
     ),
+    row(
+        "truthfulqa mc f32",
+        &["choices", "--precision", "f32"],
+        Peer::Harness(&["choices", "--precision", "f32"]),
+        "questions_per_second",
+    ),
+    row("truthfulqa mc bf16", &["choices"], Peer::Harness(&["choices"]), "questions_per_second"),
+    row(
+        "multiple choice f32",
+        &["choices", "--precision", "f32", "--primer", "0", "--context", "80", "--choices", "4"],
+        Peer::Harness(&["choices", "--precision", "f32", "--primer", "0", "--context", "80", "--choices", "4"]),
+        "questions_per_second",
+    ),
     row("lora 1.5B bf16", &["lora"], Peer::None, "tokens_per_second"),
     row("lora 1.5B q8", &["lora", "--q8"], Peer::None, "tokens_per_second"),
     row("k-wise shared / passes", &["kwise"], Peer::Ourselves(&["kwise", "--how", "passes"]), "prompts_per_second"),
@@ -121,7 +136,7 @@ impl Suite {
         for _ in 0..self.rounds {
             ours.push(self.ours(row.ours)?);
             match row.peer {
-                Peer::Python(arguments) => {
+                Peer::Python(arguments) | Peer::Harness(arguments) => {
                     if let Some(python) = &self.python {
                         let mut command = Command::new(python);
                         command.arg(script()).args(self.filled(arguments)).envs(row.environment.iter().copied());
@@ -143,6 +158,7 @@ impl Suite {
         let peer_name = match row.peer {
             Peer::Python(_) => "pytorch",
             Peer::LlamaCpp(..) => "llama.cpp",
+            Peer::Harness(_) => "lm_eval",
             Peer::Ourselves(_) => "ourselves, not shared",
             Peer::None => "none",
         };
