@@ -7,7 +7,9 @@ use crate::loading::{self, Loaded};
 use crate::progress::Count;
 use crate::{interrupt, output, table};
 use ::eval::result::ModelResult;
-use ::eval::{AnswerCache, Estimate, Evaluation, RunOptions, Settings, Subject, SubjectFacts, SubjectOptions, Task};
+use ::eval::{
+    AnswerCache, Ask, Estimate, Evaluation, Item, RunOptions, Settings, Subject, SubjectFacts, SubjectOptions, Task,
+};
 use clap::{Args, ValueEnum};
 use render::{Renderer, TemplateOrigin};
 use serde_json::{Value, json};
@@ -105,9 +107,11 @@ impl Run {
         let tasks: Vec<(&dyn Task, Settings)> =
             tasks.into_iter().map(|task| Ok((task, self.settings(task)?))).collect::<Result<_, CommandError>>()?;
         // Whatever is wrong with the rows is told before a model is loaded.
+        let mut items = Vec::new();
         for (task, settings) in &tasks {
-            task.items(settings)?;
+            items.extend(task.items(settings)?);
         }
+        self.refuse_idle(&items)?;
         let primer = self.primer.as_deref().map(|path| std::fs::read_to_string(path).map_err(of_file(path)));
         let primer = primer.transpose()?.unwrap_or_default();
         let named = self.named_models()?;
@@ -161,6 +165,30 @@ impl Run {
             temperature: self.temperature,
             scorer,
         })
+    }
+
+    /// Refuses options that none of the tasks uses.
+    fn refuse_idle(&self, items: &[Item]) -> Result<(), CommandError> {
+        let completions = || {
+            items.iter().filter_map(|item| match &item.ask {
+                Ask::Completions { sampling, .. } => Some(sampling),
+                _ => None,
+            })
+        };
+        let writes = completions().next().is_some();
+        let samples = completions().any(|sampling| sampling.temperature > 0.0);
+        let diverges = completions().any(|sampling| sampling.divergence);
+        let idle = [
+            ("--max-new-tokens", self.max_new_tokens.is_some() && !writes),
+            ("--samples", self.samples.is_some() && !samples),
+            ("--temperature", self.temperature.is_some() && !samples),
+            ("--reference", self.reference.is_some() && !diverges),
+            ("--scorer", self.scorer.is_some() && !self.tasks.iter().any(|task| task == "toxicity")),
+        ];
+        match idle.iter().find(|(_, idle)| *idle) {
+            Some((option, _)) => Err(CommandError::usage(format!("{option} does nothing: none of the tasks uses it"))),
+            None => Ok(()),
+        }
     }
 
     /// Names for the tables: as given, else the end of the path; every name once.
