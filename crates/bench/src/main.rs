@@ -2,6 +2,7 @@
 //!
 //! Weights are random in the shape of a real model: speed does not depend on their values.
 mod choices;
+mod corpora;
 mod measure;
 mod shapes;
 mod suite;
@@ -72,6 +73,11 @@ enum What {
         #[arg(long)]
         model: PathBuf,
     },
+    /// Documents of the small world, on one thread
+    World {
+        #[arg(long, default_value_t = 200_000)]
+        documents: u64,
+    },
     /// Multiple choice by log-likelihood, in TruthfulQA's shape unless said otherwise
     Choices {
         #[command(flatten)]
@@ -87,6 +93,23 @@ enum What {
         prompt: usize,
         #[arg(long, default_value_t = 64)]
         completion: usize,
+    },
+    /// ROUGE-L of every candidate with every text of a pool
+    RougeFilter {
+        #[arg(long, default_value_t = 50_000)]
+        pool: u64,
+        #[arg(long, default_value_t = 1_000)]
+        candidates: u64,
+    },
+    /// Near duplicates among short texts, every tenth planted
+    NearDuplicates {
+        #[arg(long, default_value_t = 1_000_000)]
+        documents: u64,
+    },
+    /// Rows rendered by a template, one thread
+    Render {
+        #[arg(long, default_value_t = 200_000)]
+        rows: u64,
     },
     /// The whole table, each row in its own process, in turn with a peer
     Suite {
@@ -127,6 +150,10 @@ fn main() {
         What::Lora { tokens, steps, q8 } => measure::lora(&device, tokens, steps, q8),
         What::FirstStep { model } => measure::first_step(&device, precision, &model),
         What::Kwise { how, k, prompt, completion } => measure::kwise(&device, precision, how, k, prompt, completion),
+        What::RougeFilter { pool, candidates } => corpora::rouge_filter(pool, candidates),
+        What::NearDuplicates { documents } => corpora::near_duplicates(documents),
+        What::Render { rows } => corpora::render(rows).unwrap_or_else(|error| panic!("{error}")),
+        What::World { documents } => measure::world(documents),
         What::Suite { peer, gguf, rounds, only, results } => return suite(&device, peer, gguf, rounds, only, results),
         What::Choices { shape } => choices::choices(&device, precision, &shape),
         What::WriteModel { folder } => shapes::write(&device, &folder),

@@ -121,6 +121,22 @@ pub fn first_step(device: &Device, precision: Precision, folder: &Path) -> Value
     json!({"step_s": seconds[0], "peak_bytes": peak_memory()})
 }
 
+/// Texts of the shipped world, tables and sentences made beforehand.
+pub fn world(documents: u64) -> Value {
+    let world = world::World::new(world::SHIPPED_SEED);
+    let texts = world.texts();
+    let mut text = String::new();
+    let mut bytes = 0;
+    let start = Instant::now();
+    for index in 0..documents {
+        text.clear();
+        texts.write(index, &mut text);
+        bytes += text.len();
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    json!({"documents_per_second": documents as f64 / seconds, "megabytes_per_second": bytes as f64 / seconds / 1e6, "peak_bytes": peak_memory()})
+}
+
 /// How K completions of a prompt are batched.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 pub enum Sharing {

@@ -25,6 +25,8 @@ enum Peer {
     LlamaCpp(&'static str, &'static [&'static str]),
     /// lm-evaluation-harness by the same script: the python must have lm_eval.
     Harness(&'static [&'static str]),
+    /// `xtask/peer/text.py`, and the package that it measures.
+    Text(&'static str, &'static [&'static str]),
     /// Another way to do it in this engine.
     Ourselves(&'static [&'static str]),
 }
@@ -92,6 +94,22 @@ const ROWS: &[Row] = &[
     row("lora 1.5B q8", &["lora", "--q8"], Peer::None, "tokens_per_second"),
     row("k-wise shared / passes", &["kwise"], Peer::Ourselves(&["kwise", "--how", "passes"]), "prompts_per_second"),
     row("k-wise shared / pairs", &["kwise"], Peer::Ourselves(&["kwise", "--how", "pairs"]), "prompts_per_second"),
+    row(
+        "rouge filter / rouge_score",
+        &["rouge-filter"],
+        Peer::Text("rouge_score", &["rouge-filter"]),
+        "comparisons_per_second",
+    ),
+    row(
+        "rouge filter / rapidfuzz on ids",
+        &["rouge-filter"],
+        Peer::Text("rapidfuzz", &["rouge-filter-ids"]),
+        "comparisons_per_second",
+    ),
+    row("near duplicates 1M", &["near-duplicates"], Peer::Text("rensa", &["near-duplicates"]), "documents_per_second"),
+    row("near duplicates 10k", &["near-duplicates", "--documents", "10000"], Peer::None, "documents_per_second"),
+    row("render templates", &["render"], Peer::None, "renderings_per_second"),
+    row("world text", &["world"], Peer::None, "documents_per_second"),
 ];
 
 const fn row(name: &'static str, ours: &'static [&'static str], peer: Peer, figure: &'static str) -> Row {
@@ -151,6 +169,11 @@ impl Suite {
                         peers.push(timed(&mut command)?);
                     }
                 }
+                Peer::Text(_, arguments) => {
+                    if let Some(python) = &self.python {
+                        peers.push(timed(Command::new(python).arg(text_script()).args(arguments))?);
+                    }
+                }
                 Peer::Ourselves(arguments) => peers.push(self.ours(arguments)?),
                 Peer::None => {}
             }
@@ -159,6 +182,7 @@ impl Suite {
             Peer::Python(_) => "pytorch",
             Peer::LlamaCpp(..) => "llama.cpp",
             Peer::Harness(_) => "lm_eval",
+            Peer::Text(name, _) => name,
             Peer::Ourselves(_) => "ourselves, not shared",
             Peer::None => "none",
         };
@@ -180,6 +204,10 @@ impl Suite {
         let model = self.model.display().to_string();
         arguments.iter().map(|a| if *a == "MODEL" { model.clone() } else { a.to_string() }).collect()
     }
+}
+
+fn text_script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../xtask/peer/text.py")
 }
 
 fn script() -> PathBuf {
