@@ -4,6 +4,7 @@
 mod bases;
 mod commands;
 mod errors;
+mod evaluation;
 mod instruction_data;
 mod interruption;
 mod judgements;

@@ -57,7 +57,7 @@ fn summary(report: &Report) -> String {
         };
         let Some(last) = of(report.models.last()) else { continue };
         let note = match of(report.models.first()).filter(|_| report.models.len() > 1) {
-            Some(first) => format!("{}: {}", report.models[0].model.name, short(&first)),
+            Some(first) => format!("{}; {}: {}", interval(&last), report.models[0].model.name, short(&first)),
             None => interval(&last),
         };
         let model = report.models.last().map_or("", |model| model.model.name.as_str());
@@ -149,7 +149,8 @@ fn metrics(report: &Report, task: &str) -> Vec<String> {
 fn figures(report: &Report, task: &str, metrics: &[String]) -> String {
     let dot = |model: &crate::result::ModelResult, metric: &str| {
         let estimate = result_of(model, task)?.estimates.iter().find(|estimate| estimate.metric == metric)?;
-        let value = estimate.value.filter(|value| (0.0..=1.0).contains(value))?;
+        // Counts of tokens have no place beside shares.
+        let value = estimate.value.filter(|_| !estimate.per_token).filter(|value| (0.0..=1.0).contains(value))?;
         Some(Dot { value, interval: estimate.interval.map(|[low, high]| (low, high)) })
     };
     let group = |metric: &String| Group {
@@ -166,7 +167,7 @@ fn figures(report: &Report, task: &str, metrics: &[String]) -> String {
         groups,
         reference: None,
     };
-    plot.to_html()
+    format!("<div class=\"charts\">{}</div>\n", plot.to_html())
 }
 
 fn changes(report: &Report, verdict: Verdict, class: &str) -> String {
