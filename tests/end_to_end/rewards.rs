@@ -168,6 +168,27 @@ fn a_kl_that_runs_away_leaves_a_checkpoint_to_go_on_from() {
     same_runs(&place, "free", "run");
 }
 
+/// Before the first update policy, sampler and reference are one model, whatever the arithmetic.
+#[test]
+fn the_first_step_starts_from_nothing() {
+    let place = place();
+    for precision in ["f32", "bf16"] {
+        let ppo = PPO.replace("model.dtype=f32", &format!("model.dtype={precision}"));
+        place
+            .run(&format!("{ppo} --set ppo.max_new_tokens=60 --reward rule:lowercase --max-steps 1 --out {precision}"));
+        let line = &rows(&place.read(&format!("{precision}/metrics.jsonl")))[0];
+        for (key, bound) in [
+            ("sampler_trainer_gap", 1e-5),
+            ("policy_loss", 1e-5),
+            ("kl_k1", 1e-4),
+            ("kl_k3", 1e-6),
+            ("clip_fraction", 0.0),
+        ] {
+            assert!(line[key].as_f64().unwrap().abs() <= bound, "{precision}: {key} is {}", line[key]);
+        }
+    }
+}
+
 #[test]
 fn a_policy_that_diverges_stops_with_1() {
     let place = place();

@@ -134,6 +134,7 @@ pub struct Generator<'a> {
     model: &'a Model,
     tokenizer: Option<&'a Tokenizer>,
     workspace: Workspace,
+    exact: bool,
 }
 
 /// A prefilled prompt: its rows, and the logits after it, until all its samples are done.
@@ -163,7 +164,13 @@ struct Active<'a> {
 impl<'a> Generator<'a> {
     /// With a tokenizer, completions carry text and stop strings work.
     pub fn new(model: &'a Model, tokenizer: Option<&'a Tokenizer>) -> Generator<'a> {
-        Generator { model, tokenizer, workspace: Workspace::default() }
+        Generator { model, tokenizer, workspace: Workspace::default(), exact: false }
+    }
+
+    /// Decodes with the arithmetic that scores whole sequences: what a token is sampled from is then what a trainer
+    /// computes for it, up to the last bits of the head. In bf16 roundings would otherwise grow apart layer by layer.
+    pub fn exactly(self) -> Generator<'a> {
+        Generator { exact: true, ..self }
     }
 
     /// Every sample of every prompt (token ids), in order. `on_event` sees tokens as they come and may stop the run; what
@@ -180,12 +187,14 @@ impl<'a> Generator<'a> {
         let room = settings.max_new_tokens.min(self.model.config().max_position - shortest).max(1);
         // At worst every sample in flight has a prompt of its own.
         let n_slots = settings.batch.min(prompts.len() * settings.n);
+        let mut cache = self.model.new_cache(n_slots * (longest + room));
+        cache.exact = self.exact;
         let mut run = Run {
             settings,
             tokenizer: self.tokenizer,
             prompt_slots: Slots::new(0, longest, n_slots),
             sample_slots: Slots::new(n_slots * longest, room, n_slots),
-            cache: self.model.new_cache(n_slots * (longest + room)),
+            cache,
             waiting: (0..prompts.len()).collect(),
             ready: VecDeque::new(),
             active: Vec::new(),

@@ -5,7 +5,8 @@ use kernels::attention::{AttentionShape, QkvLayout, QueryBlock, Rows, Span, back
 use kernels::{Device, Isa, activation, elementwise, norm, optimizer, rotary};
 use std::time::Instant;
 
-const SHAPE: AttentionShape = AttentionShape { n_heads: 9, n_kv_heads: 3, head_dim: 64, scale: 0.125 };
+const SHAPE: AttentionShape =
+    AttentionShape { n_heads: 9, n_kv_heads: 3, head_dim: 64, scale: 0.125, single_apart: true };
 const LAYOUT: QkvLayout = QkvLayout { stride: 960, query: 0, key: 576, value: 768 };
 
 fn main() {

@@ -25,6 +25,9 @@ pub struct AttentionShape {
     pub head_dim: usize,
     /// Multiplies the scores, usually 1/√head_dim.
     pub scale: f32,
+    /// Whether the forward pass may sum a block of one query in an order of its own, which is faster. Without it a
+    /// query's numbers are the same bits however many queries its block has.
+    pub single_apart: bool,
 }
 
 impl AttentionShape {

@@ -10,6 +10,9 @@ use kernels::{elementwise, linear};
 pub struct KvCache {
     /// Rows.
     pub capacity: usize,
+    /// Whether a token's numbers must be those that [`Model::forward`] computes for the same sequence: with bf16 or Q8_0
+    /// weights the same hidden states bit for bit. Decoding is slower for it.
+    pub exact: bool,
     /// For each layer, keys then values, `[capacity, key width]` each.
     layers: Vec<(Vec<f32>, Vec<f32>)>,
 }
@@ -39,7 +42,7 @@ impl Model {
     pub fn new_cache(&self, capacity: usize) -> KvCache {
         let length = capacity * self.architecture.key_width();
         let layer = |_| (elementwise::zeroed(length), elementwise::zeroed(length));
-        KvCache { capacity, layers: (0..self.architecture.n_layers).map(layer).collect() }
+        KvCache { capacity, exact: false, layers: (0..self.architecture.n_layers).map(layer).collect() }
     }
 
     /// Appends each piece to the cache and returns the logits after its last token, `[pieces, vocabulary]` (untempered).
@@ -68,7 +71,7 @@ impl Model {
         self.embed(&tokens.ids, &tokens.positions, sized(&mut inputs[0], t * d));
         for (layer_idx, (keys, values)) in cache.layers.iter_mut().enumerate() {
             let (x, next) = inputs.split_at_mut(1);
-            let attend = Attend::Cache { keys, values, rows: &tokens.cache_rows };
+            let attend = Attend::Cache { keys, values, rows: &tokens.cache_rows, exact: cache.exact };
             self.layer_forward(
                 layer_idx,
                 &x[0][..t * d],

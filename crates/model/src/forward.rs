@@ -11,7 +11,7 @@ use crate::workspace::{HeadTape, LayerTape, Scratch, Workspace, sized};
 use crate::{Outputs, Request, lora};
 use kernels::attention::{self, AttentionShape, QueryBlock, Rows, Span};
 use kernels::head::Head;
-use kernels::linear::{self, Write};
+use kernels::linear::{self, Precision, Write};
 use kernels::{activation, elementwise, norm, rotary};
 
 /// Where a layer's queries find their keys and values.
@@ -19,7 +19,7 @@ pub(crate) enum Attend<'a> {
     /// Among the batch's own tokens.
     Batch,
     /// In a cache `[capacity, key width]` each, to which the new rows are written first.
-    Cache { keys: &'a mut [f32], values: &'a mut [f32], rows: &'a [u32] },
+    Cache { keys: &'a mut [f32], values: &'a mut [f32], rows: &'a [u32], exact: bool },
 }
 
 /// What every layer of a pass shares.
@@ -125,12 +125,18 @@ impl Model {
             assert!((id as usize) < embedding.n_out, "token {id} of a vocabulary of {}", embedding.n_out);
         }
         match &embedding.storage {
-            Storage::Flat { offset, .. } => {
+            // the bf16 copy: a model in training says what it will say when it is frozen
+            Storage::Flat { packed: Some(packed), .. } | Storage::Bf16(packed) => {
+                x.chunks_mut(d).zip(token_ids).for_each(|(row, &id)| packed.read_row(id as usize, row))
+            }
+            Storage::Flat { offset, packed: None } => {
                 let table = &self.parameters.flat[*offset..offset + embedding.n_out * d];
                 elementwise::gather_rows(&self.device, table, d, token_ids, x);
-            }
-            Storage::Bf16(packed) => {
-                x.chunks_mut(d).zip(token_ids).for_each(|(row, &id)| packed.read_row(id as usize, row))
+                if self.precision == Precision::Bf16 {
+                    let mut rounded = vec![0; x.len()];
+                    elementwise::to_bf16(&self.device, x, &mut rounded);
+                    elementwise::from_bf16(&self.device, &rounded, x);
+                }
             }
             Storage::Q8(_) | Storage::Staged(_) => {
                 unreachable!("an embedding is never held in Q8_0")
@@ -284,6 +290,7 @@ impl Model {
             n_kv_heads: architecture.n_kv_heads,
             head_dim: architecture.head_dim,
             scale: 1.0 / (architecture.head_dim as f32).sqrt(),
+            single_apart: false,
         }
     }
 
@@ -294,11 +301,13 @@ impl Model {
         let out = sized(&mut tape.attention, t * query);
         let log_sum_exp = sized(&mut tape.log_sum_exp, t * architecture.n_heads);
         let queries = Rows { data: qkv, stride, offset: 0 };
+        let mut shape = self.attention_shape();
         let (keys, values) = match attend {
             Attend::Batch => {
                 (Rows { data: qkv, stride, offset: query }, Rows { data: qkv, stride, offset: query + width })
             }
-            Attend::Cache { keys, values, rows } => {
+            Attend::Cache { keys, values, rows, exact } => {
+                shape.single_apart = !exact;
                 for (token, &row) in qkv.chunks(stride).zip(rows) {
                     let at = row as usize * width;
                     keys[at..at + width].copy_from_slice(&token[query..query + width]);
@@ -307,7 +316,7 @@ impl Model {
                 (Rows { data: keys, stride: width, offset: 0 }, Rows { data: values, stride: width, offset: 0 })
             }
         };
-        attention::forward(&self.device, self.attention_shape(), pass.blocks, queries, keys, values, out, log_sum_exp);
+        attention::forward(&self.device, shape, pass.blocks, queries, keys, values, out, log_sum_exp);
     }
 
     /// All layers. With `keep`, every layer's activations stay in the workspace (or only its input, when checkpointing).

@@ -13,7 +13,7 @@ const CHUNK: usize = 64;
 
 /// Whether a block is done here; depends on the block alone, so that a sequence never notices the others.
 pub(super) fn suits(shape: AttentionShape, block: &QueryBlock) -> bool {
-    block.query_length == 1 && shape.group() <= GROUP_MAX
+    shape.single_apart && block.query_length == 1 && shape.group() <= GROUP_MAX
 }
 
 pub(super) fn run(inputs: Inputs, block: usize, kv_head: usize, outputs: Outputs) {

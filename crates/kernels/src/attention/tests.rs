@@ -40,7 +40,13 @@ impl Batch {
             }
         };
         Batch {
-            shape: AttentionShape { n_heads, n_kv_heads, head_dim, scale: 1.7 / (head_dim as f32).sqrt() },
+            shape: AttentionShape {
+                n_heads,
+                n_kv_heads,
+                head_dim,
+                scale: 1.7 / (head_dim as f32).sqrt(),
+                single_apart: true,
+            },
             layout,
             blocks: segments.iter().enumerate().map(block).collect(),
             n_rows: starts[segments.len()],
@@ -79,7 +85,7 @@ impl Batch {
 
     /// (out, log-sum-exp, d_qkv) by the definition, all in f64.
     fn twin(&self, qkv: &[f64], d_out: &[f64]) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
-        let AttentionShape { n_heads, n_kv_heads, head_dim, scale } = self.shape;
+        let AttentionShape { n_heads, n_kv_heads, head_dim, scale, .. } = self.shape;
         let scale = scale as f64;
         let mut out = vec![0.0; self.n_rows * n_heads * head_dim];
         let mut log_sum_exp = vec![0.0; self.n_rows * n_heads];
@@ -247,7 +253,8 @@ struct Decode {
 
 impl Decode {
     fn new(n_kv_heads: usize, group: usize, head_dim: usize, n_queries: usize, n_rows: usize) -> Decode {
-        let shape = AttentionShape { n_heads: n_kv_heads * group, n_kv_heads, head_dim, scale: 0.3 };
+        let shape =
+            AttentionShape { n_heads: n_kv_heads * group, n_kv_heads, head_dim, scale: 0.3, single_apart: true };
         let stride = 2 * n_kv_heads * head_dim;
         Decode {
             shape,
@@ -267,7 +274,7 @@ impl Decode {
         (out, log_sum_exp)
     }
     fn twin(&self, block: &QueryBlock) -> Vec<f64> {
-        let AttentionShape { n_heads, n_kv_heads, head_dim, scale } = self.shape;
+        let AttentionShape { n_heads, n_kv_heads, head_dim, scale, .. } = self.shape;
         let spans = block.spans.iter().flat_map(|span| span.start..span.start + span.length);
         let rows: Vec<usize> = spans.chain([block.causal_start]).map(|row| row as usize).collect();
         let query = &self.queries[block.query_start as usize * n_heads * head_dim..];
@@ -351,6 +358,24 @@ fn a_prefill_in_pieces_is_one_query_at_a_time() {
         let blocks: Vec<_> = (0..50).map(|i| decode_block(i, &[(20, 131), (200, i)], 200 + i)).collect();
         let (alone, _) = decode.run(&device, &blocks);
         assert_close("out", &out, &wide(&alone), 1e-6);
+    }
+}
+
+/// Without the decoder's own order of summation: to the last bit, for any length and behind any context.
+#[test]
+fn one_query_at_a_time_can_be_the_same_bits() {
+    for (n_kv_heads, group, head_dim, context) in [(3, 3, 64, 131), (1, 1, 7, 0), (2, 4, 80, 64), (1, 8, 128, 1)] {
+        let mut decode = Decode::new(n_kv_heads, group, head_dim, 70, 300);
+        decode.shape.single_apart = false;
+        let spans = [(20, context)];
+        for device in devices() {
+            let context = Span { start: 20, length: context };
+            let whole = QueryBlock { query_start: 0, query_length: 70, spans: vec![context], causal_start: 200 };
+            let (out, log_sum_exp) = decode.run(&device, &[whole]);
+            let block = |i| decode_block(i, &[spans[0], (200, i)], 200 + i);
+            let (alone, alone_log_sum_exp) = decode.run(&device, &(0..70).map(block).collect::<Vec<_>>());
+            assert!(out == alone && log_sum_exp == alone_log_sum_exp, "{:?}, head of {head_dim}", device.isa);
+        }
     }
 }
 

@@ -82,7 +82,7 @@ pub(super) fn sample(
         batch: DECODED_TOGETHER,
     };
     let prompts: Vec<Vec<u32>> = batch.iter().map(|&question| rows.questions[question].token_ids.clone()).collect();
-    let mut generator = Generator::new(&session.model, Some(renderer.tokenizer()));
+    let mut generator = Generator::new(&session.model, Some(renderer.tokenizer())).exactly();
     let completions = generator.generate(&prompts, &settings, &mut |_| {
         if session.is_stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
