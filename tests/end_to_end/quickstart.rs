@@ -21,7 +21,7 @@ const OWN: &str = r#"{"demonstrations": 12, "sft": ["train.max_steps=2", "train.
 fn the_shipped_base_goes_through_the_loop_without_a_network() {
     let place = Place::new();
     place.write("plan.json", WORLD);
-    let text = place.run("quickstart --plan plan.json --out q --offline");
+    let text = place.run("quickstart --model world-0.5m --plan plan.json --out q --offline");
     for part in [
         "right as a whole",
         "not evidence",
@@ -37,7 +37,7 @@ fn the_shipped_base_goes_through_the_loop_without_a_network() {
     assert_eq!(report["base"], "world-0.5m");
     assert!(place.read("q/report.html").contains("<svg"));
     // Done stages are skipped, and the same is said again.
-    let again = place.command("quickstart --plan plan.json --out q").output().unwrap();
+    let again = place.command("quickstart --model world-0.5m --plan plan.json --out q").output().unwrap();
     assert!(again.status.success(), "{}", stderr(&again));
     assert_eq!(stderr(&again).matches(": done in").count(), 12, "{}", stderr(&again));
     assert_eq!(String::from_utf8(again.stdout).unwrap(), text);
@@ -76,7 +76,7 @@ fn another_study_in_the_same_folder_and_wrong_options_are_refused() {
 fn an_interrupted_loop_goes_on() {
     let place = Place::new();
     place.write("plan.json", &WORLD.replace("train.max_steps=3", "train.max_steps=400"));
-    let arguments = "quickstart --plan plan.json --out q";
+    let arguments = "quickstart --model world-0.5m --plan plan.json --out q";
     let child = std::process::Command::new(place.command("").get_program())
         .args(arguments.split_whitespace())
         .current_dir(place.path(""))

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use stdx::hash;
 
 /// The base that commands take when none is named.
-pub const DEFAULT: &str = "world-0.5m";
+pub const DEFAULT: &str = "world-2m";
 
 /// A base model that ships.
 pub struct Shipped {

@@ -13,7 +13,7 @@ pub struct Plan {
     pub sft: Vec<String>,
     /// Questions whose answers are ranked.
     pub ranked_questions: usize,
-    /// Answers to each of them, K.
+    /// Answers of the model to each of them; the domain may add written ones.
     pub ranked_answers: usize,
     /// Settings of the reward model.
     pub rm: Vec<String>,
@@ -48,11 +48,11 @@ impl Plan {
     pub fn small_world(seed: u64) -> Plan {
         Plan {
             seed,
-            demonstrations: 4000,
-            sft: settings(&["optimizer.lr=1e-3", "train.batch_size=32", "train.epochs=2"]),
-            ranked_questions: 800,
-            ranked_answers: 6,
-            rm: settings(&["optimizer.lr=5e-4", "train.batch_size=16", "train.epochs=1"]),
+            demonstrations: 12_000,
+            sft: settings(&["optimizer.lr=2e-3", "train.batch_size=32", "train.epochs=1"]),
+            ranked_questions: 2000,
+            ranked_answers: 4,
+            rm: settings(&["optimizer.lr=1e-3", "train.batch_size=16", "train.epochs=1"]),
             policy_questions: 4000,
             mix_texts: 4000,
             ppo: settings(&[
@@ -68,7 +68,7 @@ impl Plan {
             questions: 400,
             samples: 2,
             example_answers: 6,
-            texts: 300,
+            texts: 200,
             max_new_tokens: 48,
             resamples: 2000,
         }

@@ -29,7 +29,7 @@ use study::{Domain, Event, Plan, Report, Study, StudyError};
 #[derive(Args)]
 #[command(after_help = "Example:\n  helpmate quickstart --out runs/quickstart")]
 pub struct Quickstart {
-    /// Base model: one that ships, such as world-0.5m, or any model, as for `helpmate sft`
+    /// Base model: one that ships, such as world-2m, or any model, as for `helpmate sft`
     #[arg(long, value_name = "SOURCE")]
     model: Option<String>,
     /// Folder of everything that is made; runs/quickstart-SEED when absent

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::OnceLock;
 use stdx::Seed;
 use world::gold::{self, Verdict};
-use world::labeler::{Faults, Panel, Shown};
+use world::labeler::{Faults, Panel, Shown, candidates};
 use world::{HeldOut, PromptRow, Split, Style, Task, World};
 
 /// Texts from here on were in no base model's training.
@@ -16,8 +16,14 @@ const SHOTS: usize = 5;
 const DRAWS: u64 = 40;
 /// Of so many questions to measure on, one more is forbidden or looks so: they are too rare to be met by chance.
 const A_HARM: usize = 8;
+/// Written answers among those that are ranked.
+const WRITTEN: usize = 2;
 /// Labelers of each group.
 const LABELERS: usize = 3;
+/// Noise of a labeler, and how near answers are that it calls equal. Most answers of a small model are wrong in one way
+/// or another; labelers that order those by chance would teach a reward model chance.
+const NOISE: f64 = 0.05;
+const TIE: f64 = 0.12;
 /// Who ranks: in the roles of InstructGPT's labelers.
 const GROUPS: &[&str] = &["helpful-first", "truthful-first"];
 
@@ -80,21 +86,38 @@ pub struct SmallWorld {
 }
 
 impl SmallWorld {
-    /// The world that the shipped bases know, judged by labelers with the usual faults.
+    /// The world that the shipped bases know, judged by labelers with small faults.
     pub fn shipped() -> SmallWorld {
         SmallWorld::new(world::SHIPPED_SEED)
     }
 
     /// The world of a seed.
     pub fn new(seed: u64) -> SmallWorld {
-        let panel =
-            Panel::new(GROUPS, LABELERS, Faults::default(), Seed(seed)).expect("groups and faults of this crate");
+        let faults = Faults { noise: NOISE, tie: TIE, ..Faults::default() };
+        let panel = Panel::new(GROUPS, LABELERS, faults, Seed(seed)).expect("groups and faults of this crate");
         SmallWorld { world: World::new(seed), panel, shots: OnceLock::new() }
     }
 
     /// The same with other labelers.
     pub fn judged_by(self, panel: Panel) -> SmallWorld {
         SmallWorld { panel, ..self }
+    }
+
+    /// A right answer, and one that fails in a known way (asks on, rambles, copies, …): what a small model's own answers
+    /// seldom show, and what keeps a reward model from finding them good.
+    fn written(&self, question: &Question, index: u64) -> Vec<String> {
+        let Some(request) = self.world.understand(&question.text) else { return Vec::new() };
+        let prompt = PromptRow {
+            text: question.text.clone(),
+            request,
+            style: Style::Plain,
+            split: Split::Reward,
+            held_out: None,
+            id: question.id.clone(),
+        };
+        let mut stream = Seed(self.world.seed()).stream("written answers", index);
+        let answers = candidates(&self.world, &prompt, WRITTEN, &mut stream);
+        answers.into_iter().map(|(_, text)| text).filter(|text| !text.trim().is_empty()).collect()
     }
 
     /// Examples of questions with answers, each of another use-case, on a line each.
@@ -128,7 +151,8 @@ impl Domain for SmallWorld {
     fn limits(&self) -> Vec<String> {
         [
             "The world is small and its language regular: sizes of effects say nothing about large models of real language.",
-            "The labelers are simulated from gold with noise, ties and mistakes; people err in other ways.",
+            "The labelers are simulated from gold with noise, ties and mistakes; people err in other ways. Beside the model's \
+             own answers they ranked two written ones a question, a right one and one that fails in a known way.",
             "Gold reads answers in the world's own language; an answer that is right in words it doesn't know counts as not helpful.",
             "One seed: intervals are over questions and leave out how runs with other seeds would differ.",
             "The proxy reward is the objective that was trained on. That it rises is not evidence that answers got better.",
@@ -189,6 +213,12 @@ impl Domain for SmallWorld {
     }
 
     fn rank(&self, question: &Question, answers: &[String], index: usize, _seed: Seed) -> Value {
+        let mut answers = answers.to_vec();
+        for written in self.written(question, index as u64) {
+            if !answers.contains(&written) {
+                answers.push(written);
+            }
+        }
         let verdicts: Vec<Verdict> =
             answers.iter().map(|answer| gold::judge(&self.world, &question.text, answer)).collect();
         let shown: Vec<Shown<'_>> =
@@ -298,7 +328,10 @@ mod tests {
         let asked = domain.questions(Part::Reward, 1).remove(0);
         let row = domain.rank(&asked, &["yes".into(), "no".into()], 0, Seed(1));
         assert_eq!(row["source"], "simulated");
-        assert_eq!(row["completions"].as_array().map(Vec::len), Some(2));
+        let texts: Vec<&str> =
+            row["completions"].as_array().unwrap().iter().filter_map(|one| one["text"].as_str()).collect();
+        assert_eq!(texts[..2], ["yes", "no"]);
+        assert!((3..=2 + WRITTEN).contains(&texts.len()), "{texts:?}");
         assert_eq!(row["id"], json!(asked.id));
     }
 }
