@@ -426,8 +426,8 @@ mod tests {
 
     #[test]
     fn a_step_tells_what_it_is_judged_by() {
-        let plain = Progress { loss: 0.69314, ..Progress::default() };
-        assert_eq!(headline(&plain), "loss 0.6931");
+        let plain = Progress { loss: 0.51234, ..Progress::default() };
+        assert_eq!(headline(&plain), "loss 0.5123");
         let own = vec![("reward", -0.25), ("gold", 1.0), ("kl_k1", 3.5), ("length", 41.27)];
         assert_eq!(headline(&Progress { own, ..plain }), "reward -0.250  KL 3.500  length 41.3 tokens");
     }

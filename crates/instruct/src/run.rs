@@ -371,7 +371,11 @@ mod tests {
         if prompt.starts_with("Come up with") {
             format!(" {}\n10. Draw a circle now please\n11. {}", fresh(prompt), fresh(&format!("{prompt}x")))
         } else if prompt.ends_with("Is it classification?") {
-            if stdx::hash::bytes(prompt.as_bytes()).as_bytes()[0].is_multiple_of(2) { " Yes".into() } else { " No".into() }
+            if stdx::hash::bytes(prompt.as_bytes()).as_bytes()[0].is_multiple_of(2) {
+                " Yes".into()
+            } else {
+                " No".into()
+            }
         } else if prompt.starts_with("For each classification") {
             "Class label: a\nText: x\nClass label: b\nText: y".into()
         } else {

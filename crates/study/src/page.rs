@@ -15,7 +15,7 @@ const STYLE: &str = include_str!("page/report.css");
 /// The page as text.
 pub(crate) fn page(report: &Report, curves: &Curves) -> String {
     let mut html = format!("<style>{STYLE}</style>\n");
-    let _ = write!(html, "<p>{}</p>\n", escape(&report.summary));
+    let _ = writeln!(html, "<p>{}</p>", escape(&report.summary));
     html.push_str(&tiles(report));
     html.push_str("<h2>What the loop did</h2>\n");
     html.push_str(&sentences::list(report));

@@ -109,6 +109,9 @@ impl Ppo {
     }
 }
 
+/// A reward, where one is asked for.
+type Reward = Option<Box<dyn Scorer>>;
+
 /// Every reward, each on its own scale, and the reward-model folders among `--reward`.
 fn rewards(
     context: &Context,
@@ -117,7 +120,7 @@ fn rewards(
     dtype: DtypeOption,
 ) -> Result<(Rewards, Vec<PathBuf>), CommandError> {
     let folder_of = |scorer: &dyn Scorer| Some(PathBuf::from(scorer.name())).filter(|folder| folder.is_dir());
-    let sum = |texts: &[String]| -> Result<(Option<Box<dyn Scorer>>, Vec<PathBuf>), CommandError> {
+    let sum = |texts: &[String]| -> Result<(Reward, Vec<PathBuf>), CommandError> {
         let (mut parts, mut folders) = (Vec::new(), Vec::new());
         for text in texts {
             let (weight, scorer) = reward::open(context, text, device, dtype)?;

@@ -19,10 +19,10 @@ pub(super) fn levels(report: &Report) -> String {
                 Standing::Objective => "The objective trained on, not evidence",
                 Standing::Cost => "How far it went, and what it cost",
             };
-            let _ = write!(html, "<tr class=\"head\"><th colspan=\"{}\">{head}</th></tr>\n", report.models.len() + 1);
+            let _ = writeln!(html, "<tr class=\"head\"><th colspan=\"{}\">{head}</th></tr>", report.models.len() + 1);
         }
         let cells: String = line.models.iter().map(|cell| format!("<td>{}</td>", level(cell.value))).collect();
-        let _ = write!(html, "<tr>{}{cells}</tr>\n", label(line));
+        let _ = writeln!(html, "<tr>{}{cells}</tr>", label(line));
     }
     html.push_str("</table></div>\n<details><summary>what each number is</summary><dl>");
     for line in &report.measures {
@@ -51,7 +51,7 @@ fn level(value: Option<Estimate>) -> String {
 
 /// The paired differences to the SFT model and to the base.
 pub(super) fn differences(report: &Report) -> String {
-    let columns: [(&str, &str, fn(&Cell) -> Option<Estimate>); 4] = [
+    let columns: [(&str, &str, Column); 4] = [
         ("ppo", "PPO − SFT", |cell| cell.against_sft),
         ("ppo-ptx", "PPO-ptx − SFT", |cell| cell.against_sft),
         ("sft", "SFT − base", |cell| cell.against_base),
@@ -68,7 +68,7 @@ pub(super) fn differences(report: &Report) -> String {
             .iter()
             .map(|one| format!("<td>{}</td>", one.map_or("–".into(), |one| difference(line, &one))))
             .collect();
-        let _ = write!(html, "<tr>{}{cells}<td>{n}</td></tr>\n", label(line));
+        let _ = writeln!(html, "<tr>{}{cells}<td>{n}</td></tr>", label(line));
     }
     html.push_str("</table></div>\n");
     html
@@ -111,3 +111,6 @@ pub(super) fn samples(report: &Report) -> String {
     }
     html
 }
+
+/// What a column shows of a cell.
+type Column = fn(&Cell) -> Option<Estimate>;
