@@ -54,6 +54,12 @@ pub const SHIPPED: &[Shipped] = &[
         "tokenizer.json" "232cf92519fb86fbfe94f09b117fa81e04a2aa5cd09f6e960199024b78fdc6d6",
         "tokenizer_config.json" "b8a40cfe0b28aaa003fa5baf3a4839e63e812f2b23d6fbfd7eb3334f98efae61",
     ),
+    shipped!("world-8m",
+        "config.json" "cc1ce4b6f4041a2584330e4493c95cee31861d469089d82895ef249647cf5600",
+        "model.safetensors" "6fa04b39c52435d3b9c72748298e14054d344d4f23b1253070f035923fa4a457",
+        "tokenizer.json" "232cf92519fb86fbfe94f09b117fa81e04a2aa5cd09f6e960199024b78fdc6d6",
+        "tokenizer_config.json" "b8a40cfe0b28aaa003fa5baf3a4839e63e812f2b23d6fbfd7eb3334f98efae61",
+    ),
 ];
 
 /// The shipped base of this name.
