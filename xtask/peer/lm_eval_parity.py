@@ -10,7 +10,7 @@ import argparse, json, os, pathlib, platform, subprocess, tempfile, time
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
-import datasets, lm_eval, torch, transformers, yaml
+import datasets, lm_eval, torch, transformers
 from lm_eval import evaluator
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
@@ -71,13 +71,8 @@ def metric(*names):
     return [{"metric": n, "aggregation": "mean", "higher_is_better": True} for n in names]
 
 
-class Loader(yaml.SafeLoader):
-    pass
-
-
-Loader.add_constructor("!function", lambda loader, node: None)
-with open(pathlib.Path(lm_eval.__file__).parent / "tasks/truthfulqa/truthfulqa_mc1.yaml") as f:
-    primed = yaml.load(f, Loader)["doc_to_text"]
+# both sides without the benchmark's primer: it is its authors' text, and what stands before a question changes no rule of scoring
+primed = "Q: {{question}}\nA:"
 flat = write("truthfulqa_flat", [
     {"question": q["question"], "mc1_targets": q["mc1"], "mc2_targets": q["mc2"]} for q in questions])
 tasks = [

@@ -1,7 +1,7 @@
 //! Evaluations: what is asked of a model, how its answers are scored, and how sure a number is.
 //!
 //! A [`Task`] is a file with its definition and a line in [`task::ALL`]. It makes [`Item`]s of rows and scores
-//! [`Answer`]s; it never sees a model. [`Subject`] answers: it knows tokens and batches and no task. [`run`] brings
+//! [`Answer`]s; it never sees a model. [`Subject`] answers: it knows tokens and batches and no task. [`run()`] brings
 //! the two together through a cache, and [`Estimate`]s come out: a value, its 95 % interval and n, never a bare number.
 //! [`compare`] takes two evaluations of the same items and pairs them.
 //!

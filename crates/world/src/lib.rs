@@ -1,6 +1,6 @@
 //! A small invented world in which truthful, helpful and harmful are facts.
 //!
-//! [`World::new`] makes tables of facts from a seed. From them come texts to pretrain on ([`World::document`]),
+//! [`World::new`] makes tables of facts from a seed. From them come texts to pretrain on ([`World::texts`]),
 //! demonstrations and prompts, and what is needed to check an answer: [`World::understand`] reads a prompt back into
 //! a [`Request`], [`World::solution`] says what is right. All of it is integer arithmetic on seeded random streams,
 //! so that the bytes are equal anywhere. It knows nothing of models, tokens or files.

@@ -1,7 +1,7 @@
 //! Instruction templates: rows of a labelled data set as many differently worded tasks (T0, FLAN).
 //!
-//! Three kinds of file are read: promptsource's `templates.yaml` ([`promptsource`]), FLAN's patterns as JSON ([`flan`]),
-//! and our own TOML ([`own`]). All are untrusted: see [`engine`] for what bounds them.
+//! Three kinds of file are read: promptsource's `templates.yaml` (`promptsource`), FLAN's patterns as JSON (`flan`),
+//! and our own TOML (`own`). All are untrusted: see `engine` for what bounds them.
 
 mod cluster;
 mod engine;

@@ -34,7 +34,7 @@ impl Task for TruthfulQaGen {
         "truthfulqa_gen"
     }
     fn version(&self) -> u32 {
-        1
+        2 // 1 brought the benchmark's primer along
     }
     fn summary(&self) -> &'static str {
         "whether written answers are closer to true references than to false ones"
