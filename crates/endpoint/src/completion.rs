@@ -131,12 +131,7 @@ pub struct CompletionClient {
 impl CompletionClient {
     /// Nothing is sent yet.
     pub fn new(settings: CompletionSettings) -> CompletionClient {
-        let agent = Agent::config_builder()
-            .http_status_as_error(false)
-            .user_agent(concat!("helpmate/", env!("CARGO_PKG_VERSION")))
-            .timeout_global(Some(settings.timeout))
-            .build()
-            .new_agent();
+        let agent = crate::agent::agent(settings.timeout);
         CompletionClient { settings, agent }
     }
 

@@ -114,12 +114,7 @@ struct Answer {
 impl RewardClient {
     /// Nothing is sent yet.
     pub fn new(settings: RewardSettings) -> RewardClient {
-        let agent = Agent::config_builder()
-            .http_status_as_error(false)
-            .user_agent(concat!("helpmate/", env!("CARGO_PKG_VERSION")))
-            .timeout_global(Some(settings.timeout))
-            .build()
-            .new_agent();
+        let agent = crate::agent::agent(settings.timeout);
         RewardClient { settings, agent }
     }
 

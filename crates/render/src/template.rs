@@ -7,12 +7,12 @@
 //! read either: a template that asks for the date gets [`Date`], so that the same data give the
 //! same tokens tomorrow.
 use std::fmt;
-use std::io::Write;
 use std::path::PathBuf;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Value;
 use minijinja::{Environment, ErrorKind};
+use stdx::Limited;
 
 use crate::error::RenderError;
 use crate::python;
@@ -124,7 +124,7 @@ impl ChatTemplate {
     /// The template refuses the conversation, fails, or exceeds a limit.
     pub fn render(&self, messages: &[TemplateMessage], generation_prompt: bool) -> Result<String, RenderError> {
         let content_bytes: usize = messages.iter().map(|(_, content)| content.len()).sum();
-        let mut output = Limited { bytes: Vec::new(), left: OUTPUT_BYTES_MAX + 8 * content_bytes };
+        let mut output = Limited::new(OUTPUT_BYTES_MAX + 8 * content_bytes);
         let failed = |reason: String| RenderError::TemplateFailed { origin: self.origin.to_string(), reason };
         let mut environment = self.environment.clone();
         environment.set_fuel(Some(FUEL + FUEL_PER_MESSAGE * messages.len() as u64));
@@ -132,7 +132,7 @@ impl ChatTemplate {
         template
             .render_captured_to(self.context(messages, generation_prompt), &mut output)
             .map_err(|error| self.refused_or_failed(&error))?;
-        String::from_utf8(output.bytes).map_err(|error| failed(error.to_string()))
+        String::from_utf8(output.into_bytes()).map_err(|error| failed(error.to_string()))
     }
 
     fn context(&self, messages: &[TemplateMessage], generation_prompt: bool) -> Value {
@@ -218,36 +218,9 @@ fn environment(date: Date) -> Result<Environment<'static>, minijinja::Error> {
 /// A template error in a line: what, and where in the template.
 fn described(error: &minijinja::Error) -> String {
     if error.kind() == ErrorKind::OutOfFuel {
-        return "it takes more steps than a template may".to_string();
+        return "it takes more steps than a template may".to_owned();
     }
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
-}
-
-/// A buffer that refuses to grow beyond a limit.
-struct Limited {
-    bytes: Vec<u8>,
-    left: usize,
-}
-
-impl Write for Limited {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        if bytes.len() > self.left {
-            return Err(std::io::Error::other("it writes more than a template may"));
-        }
-        self.left -= bytes.len();
-        self.bytes.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+    stdx::limit::chain(error)
 }
 
 #[cfg(test)]

@@ -6,9 +6,11 @@
 pub mod atomic;
 pub mod hash;
 pub mod jsonl;
+pub mod limit;
 pub mod seed;
 
 pub use atomic::{PendingFolder, write_file};
+pub use limit::Limited;
 pub use seed::{Seed, Stream};
 
 use std::io;

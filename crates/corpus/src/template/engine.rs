@@ -4,13 +4,12 @@
 //! a variable are limited; a template that goes beyond fails, with its name, and the next one runs.
 
 use std::fmt;
-use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use minijinja::value::{Kwargs, Object, Rest, Value};
 use minijinja::{Environment, Error, ErrorKind, State};
 use serde_json::Value as Json;
-use stdx::Stream;
+use stdx::{Limited, Stream};
 
 use super::python;
 
@@ -83,10 +82,10 @@ impl Engine {
 
     /// Runs a program.
     pub(super) fn render(&self, name: &str, context: &Context) -> Result<String, String> {
-        let mut output = Limited { bytes: Vec::new(), left: OUTPUT_BYTES_MAX };
+        let mut output = Limited::new(OUTPUT_BYTES_MAX);
         let template = self.environment.get_template(name).map_err(|error| described(&error))?;
         template.render_captured_to(&context.value, &mut output).map_err(|error| described(&error))?;
-        String::from_utf8(output.bytes).map_err(|error| error.to_string())
+        String::from_utf8(output.into_bytes()).map_err(|error| error.to_string())
     }
 }
 
@@ -308,32 +307,5 @@ fn described(error: &Error) -> String {
     if error.kind() == ErrorKind::OutOfFuel {
         return "it takes more steps than a template may".to_owned();
     }
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
-}
-
-/// A buffer that refuses to grow beyond a limit.
-struct Limited {
-    bytes: Vec<u8>,
-    left: usize,
-}
-
-impl Write for Limited {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        if bytes.len() > self.left {
-            return Err(std::io::Error::other("it writes more than a template may"));
-        }
-        self.left -= bytes.len();
-        self.bytes.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+    stdx::limit::chain(error)
 }
