@@ -1,0 +1,1 @@
+//! Labeling: projects, tasks, assignment and judgements in one database.
