@@ -4,6 +4,7 @@
 Usage: summary.py ppo-ptx OUT KL…       what ppo-ptx.sh wrote; the KLs at which the arms are compared
        summary.py kwise OUT SEED…       what kwise.sh wrote
        summary.py folds OUT             what folds.sh wrote
+       summary.py world-… OUT [KL…]     what world-….sh wrote (world_tables.py)
 
 Intervals are 95 %: over seeds Student's t, over prompts the bootstrap."""
 import glob, json, math, os, random, re, sys
@@ -29,9 +30,10 @@ def nats_per_token(path):
     return -sum(values) / len(values)
 
 
-def smooth(values):
-    """Means of three neighbours: a KL from 128 rollouts is noisy."""
-    return [sum(values[max(0, i - 1) : i + 2]) / len(values[max(0, i - 1) : i + 2]) for i in range(len(values))]
+def smooth(values, reach=1):
+    """Means with neighbours on both sides (three in all): a KL from 128 rollouts is noisy."""
+    near = [values[max(0, i - reach) : i + reach + 1] for i in range(len(values))]
+    return [sum(window) / len(window) for window in near]
 
 
 def curve(out, run, base):
@@ -48,11 +50,11 @@ def curve(out, run, base):
 
 
 def at(points, kl):
-    """Loss and reward at the first crossing of a KL, in a straight line between its neighbours."""
+    """Loss, reward (and what else there is) at the first crossing of a KL, in a straight line between its neighbours."""
     for a, b in zip(points, points[1:]):
         if a[0] <= kl <= b[0]:
             s = (kl - a[0]) / (b[0] - a[0])
-            return a[1] + s * (b[1] - a[1]), a[2] + s * (b[2] - a[2])
+            return tuple(x + s * (y - x) for x, y in zip(a[1:], b[1:]))
     return None
 
 
@@ -174,10 +176,19 @@ def folds(out):
         print(f"| {data} | {arm} | **all** | ≤ {n} | {len(rows)} | " + " | ".join(columns) + " |")
 
 
-kind, out, rest = sys.argv[1], sys.argv[2], sys.argv[3:]
-if kind == "ppo-ptx":
-    ppo_ptx(out, [float(kl) for kl in rest])
-elif kind == "kwise":
-    kwise(out, [int(seed) for seed in rest])
-else:
-    folds(out)
+def main():
+    kind, out, rest = sys.argv[1], sys.argv[2], sys.argv[3:]
+    if kind == "ppo-ptx":
+        ppo_ptx(out, [float(kl) for kl in rest])
+    elif kind == "kwise":
+        kwise(out, [int(seed) for seed in rest])
+    elif kind.startswith("world-"):
+        import world_tables
+
+        world_tables.TABLES[kind](out, rest)
+    else:
+        folds(out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,433 @@
+"""Tables of the experiments in the small world; summary.py calls them with OUT and what stands behind it."""
+import glob, json, math, os, random, re
+
+from summary import at, interval, lines, nats_per_token, smooth
+
+STAGES = ("base", "few-shot", "sft", "ppo", "ppo-ptx")
+
+
+def table(head, rows):
+    print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
+    for row in rows:
+        print("| " + " | ".join(str(cell) for cell in row) + " |")
+    print()
+
+
+def seeds_of(out, pattern):
+    """Seeds of the files that match, `(\\d+)` in the pattern."""
+    found = (re.fullmatch(pattern, os.path.relpath(path, out)) for path in glob.glob(f"{out}/**", recursive=True))
+    return sorted({int(match[1]) for match in found if match})
+
+
+def mean(values):
+    values = list(values)
+    return sum(values) / len(values) if values else math.nan
+
+
+def paired(values):
+    """Mean of differences, one a question, with its interval by bootstrap over questions (2,000 draws)."""
+    draw, n = random.Random(0), len(values)
+    drawn = sorted(sum(draw.choices(values, k=n)) / n for _ in range(2000))
+    return f"{mean(values):+.3f} [{drawn[49]:+.3f}, {drawn[1949]:+.3f}] (n = {n})"
+
+
+def key(row):
+    return json.dumps(row["prompt"])
+
+
+def by_prompt(rows, value):
+    found = {}
+    for row in rows:
+        found.setdefault(key(row), []).append(value(row))
+    return {prompt: mean(values) for prompt, values in found.items()}
+
+
+def gold_of(path):
+    """Gold's overall of each question, of answers as quickstart writes them or of `world check`."""
+    return by_prompt(lines(path), lambda row: row["gold"]["overall"] if "gold" in row else row["overall"])
+
+
+def difference(of, to):
+    return [of[prompt] - to[prompt] for prompt in of if prompt in to]
+
+
+def cell(report, measure, model, what="value"):
+    line = next(line for line in report["measures"] if line["key"] == measure)
+    found = next(one for one in line["models"] if one["model"] == model)[what]
+    return found
+
+
+def shown(estimate, sign=""):
+    if estimate is None:
+        return "–"
+    if estimate.get("low") is None:
+        return f"{estimate['value']:{sign}.3f}"
+    return f"{estimate['value']:{sign}.3f} [{estimate['low']:{sign}.3f}, {estimate['high']:{sign}.3f}]"
+
+
+def size(out, _):
+    measures = ("overall", "truth", "hallucination", "constraints", "helpful", "reward", "kl_sft", "alike", "distinct_2", "text_loss")
+    everything = {}
+    for name in ("0.5m", "2m", "8m"):
+        for seed in seeds_of(out, rf"loop-{re.escape(name)}-(\d+)/report\.json"):
+            everything.setdefault(name, {})[seed] = json.load(open(f"{out}/loop-{name}-{seed}/report.json"))
+    print("**Right as a whole (gold), mean over questions**\n")
+    rows = []
+    for name, reports in everything.items():
+        for seed, report in reports.items():
+            rows.append([name, seed] + [shown(cell(report, "overall", stage)) for stage in STAGES])
+        column = lambda stage: [cell(report, "overall", stage)["value"] for report in reports.values()]
+        rows.append([f"**{name}**", "**all**"] + [interval(column(stage)) for stage in STAGES])
+    table(["base", "seed", *STAGES], rows)
+    print("**What each step changed in it, paired by question**\n")
+    rows = []
+    for name, reports in everything.items():
+        values = {}
+        for seed, report in reports.items():
+            of = {"sft − base": cell(report, "overall", "sft", "against_base"), "ppo − sft": cell(report, "overall", "ppo", "against_sft"),
+                  "ppo-ptx − sft": cell(report, "overall", "ppo-ptx", "against_sft"),
+                  "few-shot − sft": cell(report, "overall", "few-shot", "against_sft")}
+            rows.append([name, seed] + [shown(one, "+") for one in of.values()])
+            for step, one in of.items():
+                values.setdefault(step, []).append(one["value"])
+        rows.append([f"**{name}**", "**all**"] + [interval(column) for column in values.values()])
+    table(["base", "seed", "sft − base", "ppo − sft", "ppo-ptx − sft", "few-shot − sft"], rows)
+    print("**The parts, the proxy and the cost, means over seeds**\n")
+    rows = []
+    for name, reports in everything.items():
+        for measure in measures[1:]:
+            cells = []
+            for stage in STAGES:
+                found = [cell(report, measure, stage) for report in reports.values()]
+                cells.append("–" if None in found else interval([one["value"] for one in found]))
+            rows.append([name, measure, *cells])
+    table(["base", "measure", *STAGES], rows)
+    print("**Reward models: held-out pairs of the rankings ordered right**\n")
+    rows = []
+    for name, reports in everything.items():
+        for seed, report in reports.items():
+            found = report["reward_model"]
+            accuracy, length = found["accuracy"], found["length_baseline"]
+            rows.append([name, seed, f"{accuracy['estimate']:.3f} [{accuracy['low']:.3f}, {accuracy['high']:.3f}] ({accuracy['pairs']} pairs)",
+                         f"{length['estimate']:.3f}"])
+    table(["base", "seed", "accuracy", "the longer answer"], rows)
+
+
+def accuracy_of(run):
+    found = json.load(open(f"{run}/accuracy.json"))["accuracy"]
+    return found["estimate"], f"{found['estimate']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+
+
+def small_reward(out, _):
+    rows, columns = [], []
+    for seed in seeds_of(out, r"small-answers-(\d+)-gold\.jsonl"):
+        loop = f"{out}/loop-2m-{seed}"
+        gold = {name: gold_of(f"{loop}/answers/{name}.jsonl") for name in ("sft", "ppo")}
+        gold["small"] = gold_of(f"{out}/small-answers-{seed}-gold.jsonl")
+        equal, small = accuracy_of(f"{loop}/rm"), accuracy_of(f"{out}/small-rm-{seed}")
+        kl = [mean(m["kl_k1"] for m in lines(f"{run}/metrics.jsonl")[-5:]) for run in (f"{loop}/ppo", f"{out}/small-ppo-{seed}")]
+        means = [mean(gold[name].values()) for name in ("sft", "ppo", "small")]
+        rows.append([seed, equal[1], small[1], *(f"{x:.3f}" for x in means), paired(difference(gold["ppo"], gold["sft"])),
+                     paired(difference(gold["small"], gold["sft"])), paired(difference(gold["small"], gold["ppo"])), *(f"{x:.2f}" for x in kl)])
+        columns.append([equal[0], small[0], *means, means[1] - means[0], means[2] - means[0], means[2] - means[1], *kl])
+    rows.append(["**all**"] + [interval(list(column)) for column in zip(*columns)])
+    table(["seed", "accuracy: 2m", "0.5m", "gold: SFT", "PPO, 2m reward", "PPO, 0.5m reward", "PPO 2m − SFT", "PPO 0.5m − SFT",
+           "PPO 0.5m − PPO 2m", "KL: 2m", "0.5m"], rows)
+
+
+def scale(out, seed):
+    config = json.load(open(f"{out}/loop-0.5m-{seed}/rm/final/config.json"))
+    return config["reward_mean"], config["reward_std"]
+
+
+class Samples:
+    """64 answers of the SFT model to each of 200 prompts, and written ones, with everything that was said of them."""
+
+    def __init__(self, out, seed):
+        shift, width = scale(out, seed)
+        gold, proxy, likely = (lines(f"{out}/unique-{seed}-{name}.jsonl") for name in ("gold", "proxy", "likely"))
+        facts = {}
+        for row, g, p, l in zip(lines(f"{out}/unique-{seed}.jsonl"), gold, proxy, likely):
+            log_likelihood = [x for x, learnt in zip(l["logprobs"], l["mask"]) if learnt]
+            facts[key(row), row["completion"]] = {
+                "gold": g["overall"], "proxy": (p["rewards"][0] - shift) / width, "likely": sum(log_likelihood),
+                "a token": mean(log_likelihood), "text": row["completion"]}
+        self.prompts, self.n_empty = {}, 0
+        for row in lines(f"{out}/samples-{seed}.jsonl"):
+            one = facts.get((key(row), row["completion"].strip()))
+            self.n_empty += one is None
+            if one:
+                self.prompts.setdefault(key(row), []).append(one)
+        self.written = {key(row): [facts[key(row), c["text"].strip()] for c in row["completions"] if c["text"].strip()]
+                        for row in lines(f"{out}/written.jsonl")}
+
+    def best(self, n, by, value):
+        """Mean over prompts of the value of the best of n by a score, exactly, over all draws of n without return."""
+        def of(answers):
+            if n > len(answers):
+                return answers and max(answers, key=lambda a: a[by])[value]
+            order, all_draws = sorted(answers, key=lambda a: -a[by]), math.comb(len(answers), n)
+            return sum(math.comb(len(order) - 1 - i, n - 1) / all_draws * a[value] for i, a in enumerate(order))
+        return mean(of(answers) for answers in self.prompts.values())
+
+
+NS = (1, 2, 4, 8, 16, 32, 64)
+SPAN = 15
+
+
+def overoptimisation(out, _):
+    seeds = seeds_of(out, r"long-ppo-(\d+)-150\.jsonl")
+    curves, rows = {}, []
+    for seed in seeds:
+        metrics = lines(f"{out}/long-ppo-{seed}/metrics.jsonl")
+        for begin in range(0, len(metrics), SPAN):
+            span = metrics[begin : begin + SPAN]
+            values = [math.sqrt(max(0.0, mean(m["kl_k1"] for m in span)))] + [mean(m[k] for m in span) for k in ("reward", "gold", "length", "entropy")]
+            curves.setdefault(begin, []).append(values)
+            rows.append([f"{begin + 1}–{begin + len(span)}", seed] + [f"{v:.3f}" for v in values])
+        rows[-1][0] = f"{begin + 1}–{len(metrics)}"
+    rows.sort(key=lambda row: (int(row[0].split("–")[0]), row[1]))
+    print("**PPO without a KL penalty**\n")
+    table(["iterations", "√KL", "proxy", "gold", "tokens", "entropy"],
+          [[f"{begin + 1}–{begin + SPAN}"] + [interval(list(column)) for column in zip(*found)] for begin, found in sorted(curves.items())])
+    last = max(curves)
+    changes = [[end[i] - begin[i] for begin, end in zip(curves[0], curves[last])] for i in (1, 2)]
+    print(f"last {SPAN} iterations less the first: proxy {interval(changes[0])}, gold {interval(changes[1])}\n")
+    print("Every seed:\n")
+    table(["iterations", "seed", "√KL", "proxy", "gold", "tokens", "entropy"], rows)
+    best_of_n(out)
+
+
+def best_of_n(out):
+    seeds = seeds_of(out, r"unique-(\d+)-likely\.jsonl")
+    found = {seed: Samples(out, seed) for seed in seeds}
+    print("**Best of n by the proxy** (of 64 samples of the SFT model to each of 200 prompts)\n")
+    rows, every = [], []
+    for n in NS:
+        columns = [[s.best(n, "proxy", "proxy"), s.best(n, "proxy", "gold"), s.best(n, "gold", "gold")] for s in found.values()]
+        root = math.sqrt(max(0.0, math.log(n) - (n - 1) / n))
+        rows.append([n, f"{root:.3f}"] + [interval(list(column)) for column in zip(*columns)])
+        every += [[n, seed] + [f"{x:.3f}" for x in column] for seed, column in zip(found, columns)]
+    table(["n", "√KL", "proxy", "gold", "gold of the best by gold"], rows)
+    print("Every seed:\n")
+    table(["n", "seed", "proxy", "gold", "gold of the best by gold"], every)
+    print("empty answers left out: " + ", ".join(f"{s.n_empty} (seed {seed})" for seed, s in found.items()) + "\n")
+
+
+def ptx_curve(out, run, start):
+    """(KL, held-out loss less the start's, gold, proxy) after each evaluated step; rewards and KL are means of nine iterations."""
+    metrics = lines(f"{out}/{run}/metrics.jsonl")
+    kl, gold, proxy = (smooth([m[k] for m in metrics], 4) for k in ("kl_k1", "gold", "reward"))
+    points = [(0.0, 0.0, gold[0], proxy[0])]
+    for path in glob.glob(f"{out}/{run}-*.jsonl"):
+        step = re.fullmatch(rf"{run}-(\d+)\.jsonl", os.path.basename(path))
+        if step and int(step[1]) < len(metrics):  # the KL after step n is that of rollouts n + 1
+            n = int(step[1])
+            points.append((n, kl[n], nats_per_token(path) - start, gold[n], proxy[n]))
+    return [points[0]] + [p[1:] for p in sorted(points[1:])]
+
+
+def ptx(out, kls):
+    seeds = seeds_of(out, r"long-ppo-ptx-(\d+)-150\.jsonl")
+    base = nats_per_token(f"{out}/base.jsonl")
+    start = {seed: nats_per_token(f"{out}/sft-{seed}.jsonl") for seed in seeds}
+    print(f"held-out loss: base {base:.4f}, SFT {interval(list(start.values()))}\n")
+    rows, columns = [], {}
+    for seed in seeds:
+        for arm in ("ppo", "ppo-ptx"):
+            metrics, last = lines(f"{out}/long-{arm}-{seed}/metrics.jsonl"), nats_per_token(f"{out}/long-{arm}-{seed}-150.jsonl")
+            row = [mean(m[k] for m in metrics[-15:]) for k in ("reward", "gold", "kl_k1")] + [last, last - start[seed], last - base]
+            columns.setdefault(arm, []).append(row)
+            rows.append([seed, arm] + [f"{x:.3f}" for x in row])
+    for arm, found in columns.items():
+        rows.append(["**all**", arm] + [interval(list(column)) for column in zip(*found)])
+    table(["seed", "arm", "proxy", "gold", "KL", "held-out loss", "less SFT's", "less the base's"], rows)
+    rows = []
+    for kl in map(float, kls):
+        kept = []
+        for seed in seeds:
+            plain, mixed = (at(ptx_curve(out, f"long-{arm}-{seed}", start[seed]), kl) for arm in ("ppo", "ppo-ptx"))
+            if plain is None or mixed is None:
+                rows.append([kl, seed] + ["not reached" if one is None else "reached" for one in (plain, mixed)] + [""] * 5)
+                continue
+            kept.append([m - p for p, m in zip(plain, mixed)])
+            rows.append([kl, seed, f"{plain[0]:.3f}", f"{mixed[0]:.3f}", f"{kept[-1][0]:+.3f}", f"{plain[1]:.3f}", f"{mixed[1]:.3f}", f"{kept[-1][1]:+.3f}", f"{kept[-1][2]:+.3f}"])
+        if kept:
+            all_of = [interval(list(column)) for column in zip(*kept)]
+            rows.append([kl, "**all**", "", "", all_of[0], "", "", all_of[1], all_of[2]])
+    table(["KL, nats", "seed", "loss − SFT's: ppo", "ppo-ptx", "difference", "gold: ppo", "ppo-ptx", "difference", "proxy: difference"], rows)
+
+
+def agreement(truth, scores, keep=lambda a, b: True):
+    """Share of the pairs that the truth orders which scores order alike; half for equal ones. Scores: answer → number, by row."""
+    good = n = 0
+    for row, score in zip(truth, scores):
+        answers = row["completions"]
+        for i, a in enumerate(answers):
+            for b in answers[i + 1 :]:
+                if a["rank"] != b["rank"] and keep(key(row) + a["text"], key(row) + b["text"]):
+                    d = (score[a["text"]] - score[b["text"]]) * (b["rank"] - a["rank"])
+                    good, n = good + (d > 0) + 0.5 * (d == 0), n + 1
+    return good / n if n else math.nan
+
+
+def labelers(out, _):
+    seeds = seeds_of(out, r"rm-without-form-first-(\d+)-test\.jsonl")
+    groups = ("helpful-first", "truthful-first", "form-first")
+
+    def scores(name, seed):
+        rows = lines(f"{out}/rankings-truth-helpful-first-{seed}.jsonl")
+        return [dict(zip((c["text"] for c in row["completions"]), s["rewards"])) for row, s in zip(rows, lines(f"{out}/rm-{name}-{seed}-test.jsonl"))]
+
+    def ranks(name, seed):
+        return [{c["text"]: -c["rank"] for c in row["completions"]} for row in lines(f"{out}/rankings-{name}-{seed}.jsonl")]
+
+    def truth(group, seed):
+        return lines(f"{out}/rankings-truth-{group}-{seed}.jsonl")
+
+    own = {seed: {key(row) + row["completion"] for row in lines(f"{out}/pool-eval-{seed}.jsonl") if row["source"] == "model"} for seed in seeds}
+
+    def both(name, seed, group="helpful-first", of=scores):
+        found, rows = of(name, seed), truth(group, seed)
+        return [agreement(rows, found), agreement(rows, found, lambda a, b: a in own[seed] and b in own[seed])]
+
+    def trained_on(name, seed):
+        rows = lines(f"{out}/rankings-{name}-{seed}.jsonl")
+        pairs = sum(len(c) * (len(c) - 1) // 2 - sum(a["rank"] == b["rank"] for i, a in enumerate(c) for b in c[i + 1 :])
+                    for c in (row["completions"] for row in rows))
+        return f"{len(rows)} / {pairs}"
+
+    def section(title, names, group="helpful-first"):
+        print(f"**{title}**\n")
+        rows = []
+        for what, name, beside in names:
+            found = [both(name, seed, group) for seed in seeds]
+            row = [what, trained_on(name, seeds[0])]
+            row += [", ".join(f"{x[i]:.3f}" for x in found) + "; " + interval([x[i] for x in found]) for i in (0, 1)]
+            if beside:
+                row.append(interval([both(beside, seed, group, ranks)[0] for seed in seeds]))
+            rows.append(row)
+        head = ["", "rankings / untied pairs (first seed)", "all pairs: seeds; mean", "pairs of the model's own answers: seeds; mean"]
+        table(head + (["a labeler's own ranking"] if names[0][2] else []), rows)
+
+    print(f"seeds {seeds}; accuracy against the labelers' true utility on the answers to 300 evaluation prompts\n")
+    section("Noise (K = 4, 1,200 prompts)", [(f"noise {s}", f"noise-{s}", f"labelers-{s}") for s in ("0", "0.12", "0.3", "1")])
+    section("The same answers in rankings of K (noise .12)", [("K = 2", "k-2", None), ("K = 4", "noise-0.12", None), ("K = 8", "k-8", None)])
+    section("Number of prompts (K = 4, noise .12)", [("300", "n-300", None), ("1,200", "noise-0.12", None), ("4,000", "n-4000", None)])
+    section("4,000 prompts, K = 8, no fault, against gold", [("gold, no fault", "clean", None)], "gold")
+    print("**A group held out (K = 4, noise .12; two thirds of the rankings in each arm)**\n")
+    rows = []
+    for group in groups:
+        columns = [[both(name, seed, group)[0] for seed in seeds] for name in (f"without-{group}", "all")]
+        columns.append([a - b for a, b in zip(*columns)])
+        others = [mean(agreement(truth(group, seed), ranks(f"truth-{other}", seed)) for other in groups if other != group) for seed in seeds]
+        rows.append([group] + [", ".join(f"{x:.3f}" for x in column) + "; " + interval(column) for column in columns] + [interval(others)])
+    table(["group", "held out", "all three in training", "difference", "the other groups' true utilities"], rows)
+
+
+def diversity(out, _):
+    metrics = ("distinct_answers", "top_share", "distinct_2", "self_bleu", "entropy", "entropy_1", "ended", "tokens")
+    for name in ("0.5m", "2m", "8m"):
+        seeds, found = seeds_of(out, rf"diversity-{re.escape(name)}-(\d+)\.json"), {}
+        for seed in seeds:
+            for path in (f"{out}/diversity-base-{name}-{seed}.json", f"{out}/diversity-{name}-{seed}.json"):
+                for model in json.load(open(path))["models"]:
+                    estimates = {one["metric"]: one for one in model["tasks"][0]["estimates"]}
+                    found.setdefault(model["model"]["name"], []).append(estimates)
+        if not seeds:
+            continue
+        print(f"**world-{name}, seeds {seeds}**\n")
+        value = lambda one: one["value"] if one["interval"] is None else one["value"]
+        table(["model", *metrics], [[model] + [interval([value(one[m]) for one in all_of]) for m in metrics] for model, all_of in found.items()])
+        rows = []
+        for model, all_of in found.items():
+            for seed, one in zip(seeds, all_of):
+                rows.append([model, seed] + [f"{one[m]['value']:.3f} [{one[m]['interval'][0]:.3f}, {one[m]['interval'][1]:.3f}]" for m in metrics[:5]])
+        print("Every seed, with intervals over 100 prompts:\n")
+        table(["model", "seed", *metrics[:5]], rows)
+
+
+BUCKETS = ((0, 0), (1, 8), (9, 32), (33, 64))
+RIGHT, WRONG = 0.999, 0.5
+
+
+def other_name(right, text):
+    """Whether a text is the right answer but for one word."""
+    a, b = right.split(), text.split()
+    return len(a) == len(b) and sum(x != y for x, y in zip(a, b)) == 1
+
+
+def share(pairs):
+    """(right, wrong) scores → share of pairs with the right one above; half for equal ones."""
+    return mean((a > b) + 0.5 * (a == b) for a, b in pairs)
+
+
+def discrimination(out, _):
+    seeds = seeds_of(out, r"unique-(\d+)-likely\.jsonl")
+    found = {seed: Samples(out, seed) for seed in seeds}
+    print("**At least one of n right as a whole; and what a chooser gets of it**\n")
+    rows = []
+    for n in NS:
+        columns = []
+        for s in found.values():
+            for answers in s.prompts.values():
+                for a in answers:
+                    a["right"] = float(a["gold"] >= RIGHT)
+            columns.append([s.best(n, "right", "right"), s.best(n, "proxy", "right"), s.best(n, "likely", "right"), s.best(n, "a token", "right")])
+        rows.append([n] + [interval(list(column)) for column in zip(*columns)])
+    table(["n", "some right (chosen by gold)", "chosen by the reward model", "by the model's likelihood", "by likelihood a token"], rows)
+    print("**Telling right answers, by how often the model gives one (right of 64)**\n")
+    rows = []
+    for low, high in BUCKETS:
+        columns, n_prompts = [], []
+        for s in found.values():
+            tests = {name: {by: [] for by in ("proxy", "likely", "a token")} for name in ("own", "written", "name")}
+            n = 0
+            for prompt, answers in s.prompts.items():
+                n_right = sum(a["gold"] >= RIGHT for a in answers)
+                if not low <= n_right <= high or not s.written.get(prompt):
+                    continue
+                n += 1
+                right = s.written[prompt][0]
+                different = {a["text"]: a for a in answers}.values()
+                wrong = [a for a in different if a["gold"] < WRONG]
+                own_right = [a for a in different if a["gold"] >= RIGHT]
+                changed = [w for w in s.written[prompt][1:] if w["gold"] < WRONG and other_name(right["text"], w["text"])]
+                for by in ("proxy", "likely", "a token"):
+                    for name, pairs in (("own", [(r, w) for r in own_right for w in wrong]), ("written", [(right, w) for w in wrong]),
+                                        ("name", [(right, w) for w in changed])):
+                        if pairs:  # a prompt counts once
+                            tests[name][by].append(share([(a[by], b[by]) for a, b in pairs]))
+            columns.append([mean(tests[name][by]) for name in tests for by in tests[name]])
+            n_prompts.append((n, len(tests["name"]["proxy"])))
+        label = str(low) if low == high else f"{low}–{high}"
+        some = lambda column: interval([x for x in column if not math.isnan(x)]) if any(not math.isnan(x) for x in column) else "–"
+        rows.append([label, ", ".join(f"{a} ({b})" for a, b in n_prompts)] + [some(list(column)) for column in zip(*columns)])
+    heads = [f"{what}: {by}" for what in ("own right against own wrong", "written right against own wrong", "right against one other name")
+             for by in ("reward model", "likelihood", "a token")]
+    table(["right of 64", "prompts by seed (with another name)", *heads], rows)
+
+
+def why(out, _):
+    rows, columns = [], {}
+    for seed in seeds_of(out, r"why-gold-(\d+)-150-gold\.jsonl"):
+        loop = f"{out}/loop-0.5m-{seed}/answers"
+        sft = gold_of(f"{loop}/sft.jsonl")
+        arms = {"quickstart's reward model, 60": f"{loop}/ppo.jsonl"}
+        for arm, name in (("gold", "gold as the reward"), ("clean", "4,000 faultless rankings")):
+            for steps in (60, 150):
+                arms[f"{name}, {steps}"] = f"{out}/why-{arm}-{seed}-{steps}-gold.jsonl"
+        for arm, path in arms.items():
+            if not os.path.exists(path):
+                continue
+            gold = gold_of(path)
+            rows.append([arm, seed, f"{mean(sft.values()):.3f}", f"{mean(gold.values()):.3f}", paired(difference(gold, sft))])
+            columns.setdefault(arm, []).append([mean(sft.values()), mean(gold.values()), mean(difference(gold, sft))])
+    rows.sort(key=lambda row: (list(columns).index(row[0]), row[1]))
+    for arm, found in columns.items():
+        rows.append([f"**{arm}**", "**all**"] + [interval(list(column)) for column in zip(*found)])
+    table(["PPO against, iterations", "seed", "gold: SFT", "PPO", "PPO − SFT"], rows)
+
+
+TABLES = {"world-size": size, "world-small-reward": small_reward, "world-overoptimisation": overoptimisation, "world-ptx": ptx,
+          "world-labelers": labelers, "world-diversity": diversity, "world-discrimination": discrimination, "world-why": why}
