@@ -355,9 +355,11 @@ fn headline(progress: &Progress) -> String {
 
 fn data_lines(report: &DataReport) -> String {
     let mut text = part_line("training data", &report.train);
-    if let Some(held_out) = &report.held_out {
-        text.push('\n');
-        text.push_str(&part_line("held-out data", held_out));
+    for (name, part) in [("text beside it", &report.text), ("held-out data", &report.held_out)] {
+        if let Some(part) = part {
+            text.push('\n');
+            text.push_str(&part_line(name, part));
+        }
     }
     if report.held_out_prompts_in_train > 0 {
         text.push_str(&format!(

@@ -20,4 +20,4 @@ pub use sections::{
     BaseDtype, Choose, DataSection, Dtype, Field, LoraSection, LossOn, ModelSection, OptimizerSection, OverLength,
     Paths, Precision, Schedule, Section, TrainSection,
 };
-pub use stages::{PretrainConfig, SftConfig, StageConfig};
+pub use stages::{PretrainConfig, SftConfig, SftSection, StageConfig};

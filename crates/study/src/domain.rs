@@ -64,6 +64,8 @@ pub enum Part {
 /// Texts for language modelling; no text is in two parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TextPart {
+    /// Learnt beside demonstrations.
+    Sft,
     /// Mixed into PPO (ptx).
     Mix,
     /// Measured on.

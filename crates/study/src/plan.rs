@@ -9,6 +9,9 @@ pub struct Plan {
     pub seed: u64,
     /// Demonstrations to learn from.
     pub demonstrations: usize,
+    /// Texts of the base's own kind that are learnt beside them (`sft.ptx`), so that it doesn't forget what it knew.
+    #[serde(default)]
+    pub sft_texts: usize,
     /// Settings of supervised fine-tuning.
     pub sft: Vec<String>,
     /// Questions whose answers are ranked.
@@ -48,21 +51,22 @@ impl Plan {
     pub fn small_world(seed: u64) -> Plan {
         Plan {
             seed,
-            demonstrations: 12_000,
+            demonstrations: 20_000,
+            sft_texts: 5000,
             sft: settings(&["optimizer.lr=2e-3", "train.batch_size=32", "train.epochs=1"]),
-            ranked_questions: 2000,
+            ranked_questions: 4000,
             ranked_answers: 4,
-            rm: settings(&["optimizer.lr=1e-3", "train.batch_size=16", "train.epochs=1"]),
+            rm: settings(&["optimizer.lr=5e-4", "train.batch_size=16", "train.epochs=1"]),
             policy_questions: 4000,
-            mix_texts: 4000,
+            mix_texts: 5000,
             ppo: settings(&[
                 "optimizer.lr=1e-4",
                 "ppo.value_lr=3e-4",
                 "ppo.rollout_batch=64",
                 "ppo.samples_per_prompt=1",
                 "ppo.minibatches=2",
-                "ppo.beta=0.05",
-                "train.max_steps=60",
+                "ppo.beta=0.1",
+                "train.max_steps=80",
             ]),
             ptx: settings(&["ppo.ptx_coefficient=1.0", "ppo.ptx_ratio=1.0"]),
             questions: 400,
@@ -79,6 +83,7 @@ impl Plan {
         Plan {
             seed,
             demonstrations: usize::MAX,
+            sft_texts: 0,
             sft: settings(&["optimizer.lr=2e-5", "train.batch_size=8", "train.epochs=2", "data.max_length=384"]),
             ranked_questions: usize::MAX,
             ranked_answers: 4,

@@ -135,6 +135,8 @@ impl Study<'_> {
         };
         least("questions to measure on", self.domain.questions(Part::Eval, self.plan.questions).len(), 2)?;
         least("texts to measure on", self.domain.texts(TextPart::HeldOut, self.plan.texts).len(), 2)?;
+        let beside = self.domain.texts(TextPart::Sft, self.plan.sft_texts.min(1));
+        least("texts to learn beside demonstrations", beside.len(), self.plan.sft_texts.min(1))?;
         least("samples of a question", self.plan.samples, 1)
     }
 }

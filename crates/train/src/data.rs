@@ -5,7 +5,7 @@ use corpus::Origin;
 use corpus::split::{SplitBy, by_fractions};
 use record::{Kind, Record, Row};
 use render::{Rendered, Renderer};
-use run::config::{DataSection, LossOn, OverLength};
+use run::config::{DataSection, LossOn, OverLength, Paths};
 use run::lineage::Hashed;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
@@ -33,6 +33,9 @@ pub struct DataReport {
     pub train: PartReport,
     /// The held-out part, when there is one.
     pub held_out: Option<PartReport>,
+    /// Text that is learnt beside the rows (`sft.ptx`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<PartReport>,
     /// Held-out rows whose prompt is also among the training rows: their loss says less.
     pub held_out_prompts_in_train: usize,
 }
@@ -135,6 +138,56 @@ pub fn documents(section: &DataSection, seed: Seed, renderer: &Renderer) -> Resu
         });
     }
     data.report.count_examples(&data.train, &data.held_out);
+    Ok(data)
+}
+
+/// What stands around a text that is learnt on the side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ends {
+    /// Nothing that isn't in it.
+    None,
+    /// The delimiters of pretraining.
+    Documents,
+}
+
+/// Text to go on learning from beside the stage's own rows: a row is an example as it stands, a longer one than
+/// `data.max_length` is cut into several.
+pub(crate) fn beside(
+    section: &DataSection,
+    files: &Paths,
+    seed: Seed,
+    renderer: &Renderer,
+    ends: Ends,
+) -> Result<Data, TrainError> {
+    let none = Paths::default();
+    let section = &DataSection { train: files.clone(), eval: none, eval_fraction: 0.0, ..section.clone() };
+    let mut data: Data = read(section, &[Kind::Text], seed)?.into_data(|part| {
+        let mut report = part.report();
+        let mut examples = Vec::new();
+        for (row, origin) in &part.rows {
+            let Record::Text(text) = &row.record else {
+                continue;
+            };
+            let document = match renderer.text(text, ends == Ends::Documents) {
+                Ok(rendered) if ends == Ends::Documents => delimited(rendered.token_ids, renderer),
+                Ok(rendered) => rendered.token_ids,
+                Err(_) if section.skip_bad => {
+                    report.bad += 1;
+                    continue;
+                }
+                Err(source) => return Err(TrainError::Render { origin: origin.clone(), source }),
+            };
+            report.kept += 1;
+            report.longest = report.longest.max(document.len());
+            examples.extend(blocks(&[document], section.max_length, false));
+        }
+        Ok((examples, report))
+    })?;
+    if data.train.is_empty() {
+        let (found, expected) = ("no text of two tokens or more".into(), "at least one");
+        return Err(TrainError::NothingToLearn { what: section.train_names(), found, expected });
+    }
+    data.report.train.count_examples(&data.train);
     Ok(data)
 }
 

@@ -1,21 +1,24 @@
 //! Supervised fine-tuning on demonstrations (arXiv 2203.02155, §3.5): cross-entropy of the completion's tokens.
 //!
 //! L = −Σ log p(target) ÷ N over the N targets of the whole optimizer batch, however it is split into micro-batches.
-use crate::data::{self, Data};
+//! Text of the model's own kind may be mixed in (`sft.ptx`; App. C.1 mixes a tenth of pretraining data into the model that
+//! PPO begins from), so that the model doesn't forget what it knew.
+use crate::data::{self, Data, Ends};
 use crate::event::Sink;
 use crate::order::Order;
 use crate::packing::{Example, micro_batches, sum_log_probs};
 use crate::session::{Parent, Session, Supervised, shuffle};
 use crate::{Options, Outcome, TrainError};
+use render::Renderer;
 use run::SftConfig;
-use run::config::{DataSection, ModelSection, OptimizerSection, TrainSection};
+use run::config::{DataSection, ModelSection, OptimizerSection, Paths, TrainSection};
 use stdx::Seed;
 
 /// Runs the stage: from demonstrations to `final/`.
 pub fn run(mut options: Options<'_, SftConfig>, sink: &mut dyn Sink) -> Result<Outcome, TrainError> {
     let parent = Parent::open(&mut options, sink)?;
-    let SftConfig { data, train, .. } = &options.config.config;
-    let data: Data = data::demonstrations(data, Seed(train.seed), options.renderer)?;
+    let SftConfig { data, train, sft, .. } = &options.config.config;
+    let data = read(data, &sft.ptx, Seed(train.seed), options.renderer)?;
     let mut order = Order::new(data.train.len(), train.batch_size, shuffle(train));
     let mut session = Session::begin(&options, &parent, &data, sink)?;
     session.evaluate_first(sink)?;
@@ -46,6 +49,18 @@ pub fn run(mut options: Options<'_, SftConfig>, sink: &mut dyn Sink) -> Result<O
         session.finish_step(loss, grad_norm, n_tokens, n_targets, sink)?;
     }
     session.finish(sink)
+}
+
+/// Demonstrations, and text beside them: examples of one kind, shuffled together.
+fn read(section: &DataSection, ptx: &Paths, seed: Seed, renderer: &Renderer) -> Result<Data, TrainError> {
+    let mut data = data::demonstrations(section, seed, renderer)?;
+    if !ptx.0.is_empty() {
+        let text = data::beside(section, ptx, seed, renderer, Ends::Documents)?;
+        data.train.extend(text.train);
+        data.files.extend(text.files);
+        data.report.text = Some(text.report.train);
+    }
+    Ok(data)
 }
 
 impl Supervised for SftConfig {

@@ -387,3 +387,29 @@ fn a_resumed_run_must_be_the_same_run() {
     assert!(again.hint().unwrap().contains("--resume"), "{again}");
     resume(&[]).unwrap();
 }
+
+/// Text beside demonstrations is learnt as `pretrain` learns it: the loss of a batch of everything is the mean over the
+/// targets of both.
+#[test]
+fn text_beside_demonstrations_counts_as_in_pretraining() {
+    let bench = Bench::bytes();
+    let texts = bench.out("text.jsonl");
+    fs::write(&texts, "{\"text\": \"the sky is blue\"}\n{\"text\": \"so is the sea\"}\n").unwrap();
+    let whole = ["train.max_steps=1", "train.batch_size=64", "model.dtype=f32", "data.packing=false"];
+    let ptx = format!("sft.ptx={:?}", [texts.to_str().unwrap()]);
+    let both = [&whole[..], &[ptx.as_str()]].concat();
+    let of_both = bench.sft("both", Call { sets: &both, ..Call::default() }).unwrap();
+    let of_rows = bench.sft("rows", Call { sets: &whole, ..Call::default() }).unwrap();
+    let pretraining = Bench { data: texts.clone(), held_out: texts, ..Bench::bytes() };
+    let of_texts = pretraining.pretrain("texts", Call { sets: &whole, ..Call::default() }).unwrap();
+
+    let data = |ran: &Ran| {
+        ran.events.iter().find_map(|event| if let Event::Data(data) = event { Some(data.clone()) } else { None })
+    };
+    let (rows, texts) = (data(&of_rows).unwrap().train, data(&of_texts).unwrap().train);
+    assert_eq!(data(&of_both).unwrap().text.unwrap(), texts);
+    assert_eq!(texts.target_tokens, "the sky is blue".len() + "so is the sea".len() + 2, "each letter, and the ends");
+    let (n, m) = (rows.target_tokens as f64, texts.target_tokens as f64);
+    let expected = (n * of_rows.metric("loss")[0] + m * of_texts.metric("loss")[0]) / (n + m);
+    assert!((of_both.metric("loss")[0] - expected).abs() < 1e-6);
+}

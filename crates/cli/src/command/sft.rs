@@ -6,7 +6,7 @@ use crate::training::{self, Drawing, TrainingArguments};
 use crate::{interrupt, output};
 use clap::Args;
 use run::SftConfig;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Fine-tune a model on demonstrations
 ///
@@ -20,12 +20,20 @@ use std::path::Path;
 pub struct Sft {
     #[command(flatten)]
     training: TrainingArguments,
+    /// Text to go on learning from beside them (sft.ptx), rows {"text"}
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    ptx: Vec<PathBuf>,
 }
 
 impl Sft {
     pub fn run(self, context: &Context) -> Result<(), CommandError> {
         let arguments = &self.training;
-        let config = arguments.resolve::<SftConfig>(context)?;
+        let mut layers = arguments.layers::<SftConfig>(context)?;
+        if !self.ptx.is_empty() {
+            let files: Vec<String> = self.ptx.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+            layers = layers.option::<SftConfig>("--ptx", "sft.ptx", files)?;
+        }
+        let config = layers.resolve()?;
         let SftConfig { model, data, train, .. } = &config.config;
         let renderer = training::renderer(model.path.as_deref(), data.chat_template.as_deref())?;
         let command = train.score_command.clone();

@@ -24,6 +24,7 @@ const PLACES: &[&str] = &[
     "data.train",
     "data.eval",
     "data.chat_template",
+    "sft.ptx",
     "rm.demonstrations",
     "dpo.reference",
     "ppo.rollouts",

@@ -1,5 +1,7 @@
 //! One config per stage, composed of sections.
-use super::sections::{Choose, DataSection, ModelSection, OptimizerSection, Schedule, Section, TrainSection};
+use super::sections::{
+    Choose, DataSection, Field, ModelSection, OptimizerSection, Paths, Schedule, Section, TrainSection, section,
+};
 use super::{ConfigError, Resolved};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -17,6 +19,14 @@ pub trait StageConfig: Clone + Default + Serialize + DeserializeOwned {
     fn check(&self, resolved: &Resolved<Self>) -> Result<(), ConfigError>;
 }
 
+section! {
+    /// `[sft]`: what is learnt beside demonstrations.
+    SftSection, "sft" {
+        /// Text to go on learning from (`--ptx`), every token of it: InstructGPT mixes a tenth of pretraining data in.
+        ptx: Paths = Paths::default(),
+    }
+}
+
 /// `helpmate sft`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -29,6 +39,8 @@ pub struct SftConfig {
     pub optimizer: OptimizerSection,
     /// How long.
     pub train: TrainSection,
+    /// Beside demonstrations.
+    pub sft: SftSection,
 }
 
 /// `helpmate pretrain`.
@@ -63,7 +75,13 @@ pub(super) const SUPERVISED: &[Section] =
 
 impl StageConfig for SftConfig {
     const STAGE: &'static str = "sft";
-    const SECTIONS: &'static [Section] = SUPERVISED;
+    const SECTIONS: &'static [Section] = &[
+        ModelSection::SECTION,
+        DataSection::SECTION,
+        OptimizerSection::SECTION,
+        TrainSection::SECTION,
+        SftSection::SECTION,
+    ];
     const UNUSED: &'static [(&'static str, &'static str)] =
         &[("data.shared_prefix", "a demonstration has one completion")];
 

@@ -8,6 +8,8 @@ use world::gold::{self, Verdict};
 use world::labeler::{Faults, Panel, Shown, candidates};
 use world::{HeldOut, PromptRow, Split, Style, Task, World};
 
+/// Texts from here on are learnt beside demonstrations.
+const SFT_TEXTS: u64 = 1 << 20;
 /// Texts from here on were in no base model's training.
 const HELD_OUT_TEXTS: u64 = 1 << 40;
 /// Examples before a question put to the base.
@@ -17,7 +19,7 @@ const DRAWS: u64 = 40;
 /// Of so many questions to measure on, one more is forbidden or looks so: they are too rare to be met by chance.
 const A_HARM: usize = 8;
 /// Written answers among those that are ranked.
-const WRITTEN: usize = 2;
+const WRITTEN: usize = 3;
 /// Labelers of each group.
 const LABELERS: usize = 3;
 /// Noise of a labeler, and how near answers are that it calls equal. Most answers of a small model are wrong in one way
@@ -103,7 +105,7 @@ impl SmallWorld {
         SmallWorld { panel, ..self }
     }
 
-    /// A right answer, and one that fails in a known way (asks on, rambles, copies, …): what a small model's own answers
+    /// A right answer, and some that fail in known ways (asks on, rambles, copies, …): what a small model's own answers
     /// seldom show, and what keeps a reward model from finding them good.
     fn written(&self, question: &Question, index: u64) -> Vec<String> {
         let Some(request) = self.world.understand(&question.text) else { return Vec::new() };
@@ -152,7 +154,7 @@ impl Domain for SmallWorld {
         [
             "The world is small and its language regular: sizes of effects say nothing about large models of real language.",
             "The labelers are simulated from gold with noise, ties and mistakes; people err in other ways. Beside the model's \
-             own answers they ranked two written ones a question, a right one and one that fails in a known way.",
+             own answers they ranked written ones too: a right one, and some that fail in a known way.",
             "Gold reads answers in the world's own language; an answer that is right in words it doesn't know counts as not helpful.",
             "One seed: intervals are over questions and leave out how runs with other seeds would differ.",
             "The proxy reward is the objective that was trained on. That it rises is not evidence that answers got better.",
@@ -232,6 +234,7 @@ impl Domain for SmallWorld {
     fn texts(&self, part: TextPart, n: usize) -> Vec<String> {
         let first = match part {
             TextPart::Mix => 0,
+            TextPart::Sft => SFT_TEXTS,
             TextPart::HeldOut => HELD_OUT_TEXTS,
         };
         let texts = self.world.texts();

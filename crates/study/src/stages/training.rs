@@ -21,12 +21,14 @@ const ORIGIN: &str = "quickstart";
 const DEMONSTRATIONS: &str = "data/demonstrations.jsonl";
 const POLICY: &str = "data/policy.jsonl";
 const MIX: &str = "data/mix.jsonl";
+const SFT_TEXTS: &str = "data/sft-texts.jsonl";
 const RANKINGS: &str = "data/rankings.jsonl";
 
 impl Work<'_> {
     /// Demonstrations, prompts and texts, as files that any other command reads too.
     pub fn write_rows(&mut self) -> Result<(), StudyError> {
-        self.stage(("data", "demonstrations, prompts and texts"), &[], &[DEMONSTRATIONS, POLICY, MIX], |work| {
+        let outputs = [DEMONSTRATIONS, SFT_TEXTS, POLICY, MIX];
+        self.stage(("data", "demonstrations, prompts and texts"), &[], &outputs, |work| {
             let (domain, plan) = (&work.study.domain, &work.study.plan);
             let prompt = |question: Question| {
                 let (id, use_case) = (&question.id, &question.use_case);
@@ -35,20 +37,25 @@ impl Work<'_> {
             let text = |text: String| json!({"text": text});
             let policy: Vec<Value> =
                 domain.questions(Part::Policy, plan.policy_questions).into_iter().map(prompt).collect();
-            let mix: Vec<Value> = domain.texts(TextPart::Mix, plan.mix_texts).into_iter().map(text).collect();
+            let texts = |part: TextPart, n: usize| domain.texts(part, n).into_iter().map(text).collect::<Vec<Value>>();
             work.write_rows_to(DEMONSTRATIONS, &domain.demonstrations(plan.demonstrations))?;
             work.write_rows_to(POLICY, &policy)?;
-            work.write_rows_to(MIX, &mix)
+            work.write_rows_to(SFT_TEXTS, &texts(TextPart::Sft, plan.sft_texts))?;
+            work.write_rows_to(MIX, &texts(TextPart::Mix, plan.mix_texts))
         })
     }
 
     /// Supervised fine-tuning.
     pub fn sft(&mut self) -> Result<(), StudyError> {
-        self.stage(("sft", "supervised fine-tuning on demonstrations"), &[DEMONSTRATIONS], &["sft/final"], |work| {
+        let inputs = [DEMONSTRATIONS, SFT_TEXTS];
+        self.stage(("sft", "supervised fine-tuning on demonstrations"), &inputs, &["sft/final"], |work| {
             let layers = || {
-                let layers = Layers::new()
+                let mut layers = Layers::new()
                     .option::<SftConfig>(ORIGIN, "model.path", work.text_of_base())?
                     .option::<SftConfig>(ORIGIN, "data.train", work.text_of(DEMONSTRATIONS))?;
+                if work.study.plan.sft_texts > 0 {
+                    layers = layers.option::<SftConfig>(ORIGIN, "sft.ptx", vec![work.text_of(SFT_TEXTS)])?;
+                }
                 with_settings::<SftConfig>(layers, work.study.plan.seed, &work.study.plan.sft)
             };
             let layers = layers();

@@ -1,7 +1,7 @@
 //! Prompts, fixed rollouts and the text that is learnt on the side.
 use super::rollout::{Group, Rollout, response};
 use crate::TrainError;
-use crate::data::{self, Data, DataReport, PartReport, TrainNames};
+use crate::data::{self, Data, DataReport, Ends, PartReport, TrainNames};
 use crate::evaluation::{Evaluation, Material};
 use crate::order::Order;
 use crate::packing::Example;
@@ -51,7 +51,8 @@ impl Rows {
             None => Rows::prompts(section, ppo, seed, renderer)?,
         };
         if !ppo.ptx.0.is_empty() {
-            let text = text(&DataSection { train: ppo.ptx.clone(), ..section.clone() }, seed, renderer)?;
+            // No EOS is added: how an answer ends is learnt from rewards.
+            let text = data::beside(section, &ppo.ptx, seed, renderer, Ends::None)?;
             rows.files.extend(text.files);
             rows.text = text.train;
         }
@@ -157,28 +158,6 @@ impl Rows {
     pub fn use_case(&self, group: &Group) -> Option<&str> {
         self.questions.get(group.question)?.use_case.as_deref()
     }
-}
-
-/// A row of text is an example as it stands; a longer one than `data.max_length` is cut into several. No EOS is added:
-/// how an answer ends is learnt from rewards.
-fn text(section: &DataSection, seed: Seed, renderer: &Renderer) -> Result<Data, TrainError> {
-    let data: Data = data::read(section, &[Kind::Text], seed)?.into_data(|part| {
-        let report = part.report();
-        let mut examples = Vec::new();
-        for (row, origin) in &part.rows {
-            if let Record::Text(text) = &row.record {
-                let rendered = renderer.text(text, false);
-                let rendered = rendered.map_err(|source| TrainError::Render { origin: origin.clone(), source })?;
-                examples.extend(data::blocks(&[rendered.token_ids], section.max_length, false));
-            }
-        }
-        Ok((examples, report))
-    })?;
-    if data.train.is_empty() {
-        let (found, expected) = ("no text of two tokens or more".into(), "at least one");
-        return Err(TrainError::NothingToLearn { what: section.train_names(), found, expected });
-    }
-    Ok(data)
 }
 
 /// The folder that the value model begins as, where the algorithm has one; its tokens must be the policy's.

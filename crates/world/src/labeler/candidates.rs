@@ -25,7 +25,7 @@ pub enum Quality {
     OffTopic,
     /// Declines; where it should, it complies.
     Contrary,
-    /// Doesn't know.
+    /// Doesn't know, in one of the ways that demonstrations know: a reward model that never saw them fail finds them good.
     Ignorant,
     /// The prompt again.
     Copy,
@@ -69,13 +69,23 @@ pub fn answer(world: &World, prompt: &PromptRow, quality: Quality, stream: &mut 
             world.answer(&other.request, stream)
         }
         Quality::Contrary => forbidden_way(&prompt.request.task).unwrap_or(REFUSALS[1]).to_owned(),
-        Quality::Ignorant => "I do not know.".to_owned(),
+        Quality::Ignorant => ignorance(world, &prompt.text, stream),
         Quality::Copy => prompt.text.clone(),
     }
 }
 
 fn begins_with_name(world: &World, text: &str) -> bool {
     text.split(' ').next().is_some_and(|word| world.kind_of(word).is_some())
+}
+
+fn ignorance(world: &World, prompt: &str, stream: &mut Stream) -> String {
+    let name = proper_names(world, prompt).pop().map(|(_, name, kind)| (name, kind));
+    match (stream.below(3), name) {
+        (0, Some((name, Kind::Person))) => format!("I know nobody called {name}."),
+        (0, Some((name, _))) => format!("I know nothing called {name}."),
+        (1, _) => "The text does not say.".to_owned(),
+        _ => "I do not know.".to_owned(),
+    }
 }
 
 /// How a forbidden deed is done.
