@@ -29,7 +29,7 @@ export function startDrafts(form) {
   async function save(keepalive = false) {
     clearTimeout(waiting);
     waiting = null;
-    if (over) return;
+    if (over || !form.dataset.draft) return;
     try {
       const response = await fetch(form.dataset.draft, {
         method: "POST",
@@ -45,6 +45,7 @@ export function startDrafts(form) {
   }
 
   const soon = () => {
+    if (!form.dataset.draft) return;
     tell("…");
     clearTimeout(waiting);
     waiting = setTimeout(save, SAVE_AFTER_MS);

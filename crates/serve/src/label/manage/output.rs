@@ -1,0 +1,146 @@
+//! What comes out: exports and the log.
+
+use super::super::form::Posted;
+use super::super::page::Page;
+use super::super::problem::Problem;
+use super::super::session::Me;
+use super::super::{Pages, when};
+use super::{need, project_page};
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use label::{Aggregate, AuditQuery, Content, ExportOptions, Id, Role};
+use serde::{Deserialize, Serialize};
+
+/// Entries of the log on a page.
+const PAGE: usize = 100;
+
+pub fn routes() -> Router<Pages> {
+    Router::new()
+        .route("/label/manage/{id}/export", get(export_page).post(export))
+        .route("/label/manage/{id}/log", get(log))
+}
+
+/// A name in addresses, what it is called, and what it is.
+pub const CONTENTS: [(&str, &str, Content); 6] = [
+    ("rankings", "rankings", Content::Rankings),
+    ("preferences", "pairs: chosen and rejected", Content::Preferences),
+    ("ratings", "ratings", Content::Ratings),
+    ("demonstrations", "demonstrations", Content::Demonstrations),
+    ("prompts", "prompts", Content::Prompts),
+    ("reviews", "reviews", Content::Reviews),
+];
+/// The same for aggregates.
+pub const AGGREGATES: [(&str, &str, Aggregate); 3] = [
+    ("majority", "majority of the labelers", Aggregate::Majority),
+    ("ranked_pairs", "Tideman's ranked pairs", Aggregate::RankedPairs),
+    ("bradley_terry", "Bradley–Terry", Aggregate::BradleyTerry),
+];
+
+/// One of a list, by its name.
+pub fn named<T: Clone>(list: &[(&str, &str, T)], what: &str, name: &str) -> Result<T, Problem> {
+    let found = list.iter().find(|(known, _, _)| *known == name).map(|(_, _, value)| value.clone());
+    found.ok_or_else(|| {
+        let names: Vec<&str> = list.iter().map(|(name, _, _)| *name).collect();
+        Problem::Form(format!("{what}: found {name:?}, expected one of {}.", names.join(", ")))
+    })
+}
+
+#[derive(Serialize)]
+struct Choice {
+    value: &'static str,
+    label: &'static str,
+}
+
+async fn export_page(State(pages): State<Pages>, me: Me, Path(id): Path<Id>) -> Result<Page, Problem> {
+    need(&me, Role::Reviewer)?;
+    let project = pages.work(move |store| Ok(store.project(id)?)).await?;
+    Ok(project_page("manage/export.html", &pages, &me, &project, "/export")
+        .with("contents", CONTENTS.map(|(value, label, _)| Choice { value, label }))
+        .with("aggregates", AGGREGATES.map(|(value, label, _)| Choice { value, label })))
+}
+
+/// A file to keep: its type, its ending and its text.
+pub fn download(name: &str, format: &str, export: &label::Export) -> Result<Response, Problem> {
+    let (kind, ending, text) = match format {
+        "jsonl" => {
+            let mut text = String::new();
+            for row in &export.rows {
+                text.push_str(&row.to_string());
+                text.push('\n');
+            }
+            ("application/jsonl; charset=utf-8", "jsonl", text)
+        }
+        "csv" => ("text/csv; charset=utf-8", "csv", label::csv::to_csv(&export.rows)),
+        "manifest" => {
+            let text = serde_json::to_string_pretty(&export.manifest).map_err(|_| Problem::Broken)?;
+            ("application/json", "manifest.json", text)
+        }
+        other => return Err(Problem::Form(format!("format: found {other:?}, expected jsonl, csv or manifest."))),
+    };
+    // Names of projects are letters, digits and hyphens.
+    let disposition = format!("attachment; filename=\"{name}.{ending}\"");
+    Ok(([(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, disposition)], text).into_response())
+}
+
+async fn export(
+    State(pages): State<Pages>,
+    Path(id): Path<Id>,
+    Posted { me, form }: Posted,
+) -> Result<Response, Problem> {
+    let options = ExportOptions {
+        content: named(&CONTENTS, "content", form.text("content"))?,
+        aggregate: form.filled("aggregate").map(|name| named(&AGGREGATES, "aggregate", name)).transpose()?,
+        include_gold: form.ticked("include_gold"),
+    };
+    let actor = me.actor();
+    let (project, export) =
+        pages.work(move |store| Ok((store.project(id)?, store.export(actor, id, &options)?))).await?;
+    download(&format!("{}-{}", project.name, form.text("content")), form.text("format"), &export)
+}
+
+#[derive(Deserialize)]
+struct LogQuery {
+    after: Option<Id>,
+}
+
+#[derive(Serialize)]
+struct EntryView {
+    when: String,
+    actor: String,
+    action: String,
+    object: String,
+    details: String,
+}
+
+async fn log(
+    State(pages): State<Pages>,
+    me: Me,
+    Path(id): Path<Id>,
+    Query(query): Query<LogQuery>,
+) -> Result<Page, Problem> {
+    need(&me, Role::Manager)?;
+    let (actor, after) = (me.actor(), query.after.unwrap_or(0));
+    let (project, entries) = pages
+        .work(move |store| {
+            let query = AuditQuery { project: Some(id), after, limit: PAGE, ..AuditQuery::default() };
+            Ok((store.project(id)?, store.audit(actor, &query)?))
+        })
+        .await?;
+    let more_after = (entries.len() == PAGE).then(|| entries.last().map(|entry| entry.id)).flatten();
+    let views: Vec<EntryView> = entries
+        .into_iter()
+        .map(|entry| EntryView {
+            when: when::minute(entry.at_ms),
+            actor: entry.actor.unwrap_or_else(|| "the operator".to_owned()),
+            action: entry.action,
+            object: entry.object,
+            details: entry.details.to_string(),
+        })
+        .collect();
+    Ok(project_page("manage/audit.html", &pages, &me, &project, "/log")
+        .with("entries", views)
+        .with("more_after", more_after))
+}

@@ -1,0 +1,206 @@
+//! Who labels how, and how far people agree: tables with n and intervals, and figures.
+
+use super::super::page::Page;
+use super::super::problem::Problem;
+use super::super::session::Me;
+use super::super::{Pages, when};
+use super::{need, project_page};
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use chart::{Axis, Dot, DotPlot, Figure, Group, Look, Series};
+use label::agreement::DayCount;
+use label::{AgreementOptions, Id, LabelerReport, Role};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+pub fn routes() -> Router<Pages> {
+    Router::new()
+        .route("/label/manage/{id}/labelers", get(labelers))
+        .route("/label/manage/{id}/agreement", get(agreement))
+        .route("/label/manage/{id}/agreement.json", get(agreement_json))
+}
+
+/// Judgements a day, everybody's together; nothing when all are of one day.
+pub fn days_chart(days: &[DayCount]) -> String {
+    let mut by_day: BTreeMap<i64, f64> = BTreeMap::new();
+    for day in days {
+        if let Ok(date) = day.day.parse::<jiff::civil::Date>() {
+            let number = date.duration_since(jiff::civil::date(1970, 1, 1)).as_hours() / 24;
+            *by_day.entry(number).or_default() += day.n as f64;
+        }
+    }
+    let (Some((&first, _)), Some((&last, _))) = (by_day.first_key_value(), by_day.last_key_value()) else {
+        return String::new();
+    };
+    if first == last {
+        return String::new();
+    }
+    let points = (first..=last).map(|day| ((day - last) as f64, by_day.get(&day).copied().unwrap_or(0.0)));
+    Figure {
+        title: "Judgements a day".to_owned(),
+        x: Axis::new("days, 0 the latest"),
+        y: Axis::new("judgements").including(0.0),
+        series: vec![Series::new("", Look::MarkedLine, 0, points)],
+    }
+    .to_html()
+}
+
+#[derive(Serialize)]
+struct LabelerRow {
+    name: String,
+    group: String,
+    judgements: i64,
+    skips: i64,
+    time: String,
+    with_rest: String,
+    with_gold: String,
+    severity: String,
+    qualified: &'static str,
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", 100.0 * share))
+}
+
+fn labeler_row(report: &LabelerReport) -> LabelerRow {
+    LabelerRow {
+        name: report.name.clone(),
+        group: report.group.clone(),
+        judgements: report.judgements as i64,
+        skips: report.skips as i64,
+        time: report.seconds_median.map_or_else(|| "–".to_owned(), when::duration),
+        with_rest: percent(report.with_rest),
+        with_gold: percent(report.with_gold),
+        severity: report.severity.map_or_else(|| "–".to_owned(), |points| format!("{points:+.2}")),
+        qualified: if report.qualified { "yes" } else { "no" },
+    }
+}
+
+fn labelers_chart(reports: &[LabelerReport]) -> String {
+    let dot = |value: Option<f64>| value.map(|value| Dot { value: 100.0 * value, interval: None });
+    let group = |report: &LabelerReport| Group {
+        name: report.name.clone(),
+        dots: vec![dot(report.with_rest), dot(report.with_gold)],
+    };
+    DotPlot {
+        title: "Agreement of each labeler".to_owned(),
+        axis: Axis::new("pairs ordered the same way, %"),
+        series: vec![("with the rest".to_owned(), 0), ("with gold".to_owned(), 1)],
+        groups: reports.iter().filter(|r| r.with_rest.or(r.with_gold).is_some()).map(group).collect(),
+        reference: None,
+    }
+    .to_html()
+}
+
+async fn labelers(State(pages): State<Pages>, me: Me, Path(id): Path<Id>) -> Result<Page, Problem> {
+    need(&me, Role::Reviewer)?;
+    let actor = me.actor();
+    let (project, reports) = pages.work(move |store| Ok((store.project(id)?, store.labelers(actor, id)?))).await?;
+    Ok(project_page("manage/labelers.html", &pages, &me, &project, "/labelers")
+        .with("labelers", reports.iter().map(labeler_row).collect::<Vec<_>>())
+        .with("charts", labelers_chart(&reports)))
+}
+
+/// One table of the agreement page.
+#[derive(Debug, PartialEq, Serialize)]
+struct Section {
+    title: String,
+    note: String,
+    head: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+/// The report's estimates as tables: one for each of its parts, whatever parts it has.
+fn sections(report: &Value) -> Vec<Section> {
+    let head = ["", "value", "95 % interval", "prompts", "n"].map(str::to_owned).to_vec();
+    let parts = report.as_object().into_iter().flatten();
+    parts
+        .filter_map(|(name, part)| {
+            let mut rows = Vec::new();
+            collect(part, &mut Vec::new(), &mut rows);
+            let title = words(name);
+            (!rows.is_empty()).then(|| Section { title, note: String::new(), head: head.clone(), rows })
+        })
+        .collect()
+}
+
+/// Every estimate below a value, with the path to it.
+fn collect(value: &Value, path: &mut Vec<String>, rows: &mut Vec<Vec<String>>) {
+    match value {
+        Value::Object(fields) if fields.contains_key("value") && fields.contains_key("low") => {
+            let number = |name: &str| fields.get(name).and_then(Value::as_f64);
+            let whole = |name: &str| fields.get(name).and_then(Value::as_u64).map(|n| n.to_string()).unwrap_or_default();
+            let why = || fields.get("why").and_then(Value::as_str).unwrap_or("undefined").to_owned();
+            let interval = number("low").zip(number("high"));
+            rows.push(vec![
+                if path.is_empty() { "overall".to_owned() } else { path.join(", ") },
+                number("value").map_or_else(why, |value| format!("{value:.3}")),
+                interval.map(|(low, high)| format!("{low:.3} to {high:.3}")).unwrap_or_default(),
+                whole("n_prompts"),
+                whole("n"),
+            ]);
+        }
+        Value::Object(fields) => fields.iter().for_each(|(name, value)| {
+            path.push(words(name));
+            collect(value, path, rows);
+            path.pop();
+        }),
+        Value::Array(items) => items.iter().enumerate().for_each(|(i, item)| {
+            // An item is called by its name where it has one.
+            let name = item.get("name").or_else(|| item.get("field")).and_then(Value::as_str);
+            path.push(name.map_or_else(|| (i + 1).to_string(), words));
+            collect(item, path, rows);
+            path.pop();
+        }),
+        _ => {}
+    }
+}
+
+fn words(name: &str) -> String {
+    super::super::problem::sentence(&name.replace('_', " ")).trim_end_matches('.').to_owned()
+}
+
+async fn agreement(State(pages): State<Pages>, me: Me, Path(id): Path<Id>) -> Result<Page, Problem> {
+    need(&me, Role::Reviewer)?;
+    let actor = me.actor();
+    let options = AgreementOptions::default();
+    let resamples = options.resamples;
+    let (project, report) =
+        pages.work(move |store| Ok((store.project(id)?, store.agreement(actor, id, &options)?))).await?;
+    let report = serde_json::to_value(&report).map_err(|_| Problem::Broken)?;
+    Ok(project_page("manage/agreement.html", &pages, &me, &project, "/agreement")
+        .with("resamples", resamples)
+        .with("sections", sections(&report)))
+}
+
+async fn agreement_json(State(pages): State<Pages>, me: Me, Path(id): Path<Id>) -> Result<Response, Problem> {
+    let actor = me.actor();
+    let report = pages.work(move |store| Ok(store.agreement(actor, id, &AgreementOptions::default())?)).await?;
+    Ok(axum::Json(report).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_estimate_of_a_report_becomes_a_row() {
+        let report = json!({
+            "n_people": 3,
+            "rankings": {
+                "exact": {"value": 0.7261, "low": 0.7, "high": 0.75, "n_prompts": 40, "n": 240},
+                "kappa": {"value": null, "low": null, "high": null, "n_prompts": 0, "n": 0, "why": "no pairs"},
+            },
+            "fields": [{"name": "gives_harm", "alpha": {"value": 0.5, "low": 0.4, "high": 0.6, "n_prompts": 2, "n": 4}}],
+        });
+        let sections = sections(&report);
+        assert_eq!(sections.len(), 2);
+        assert_eq!(sections[0].rows[0], ["Exact", "0.726", "0.700 to 0.750", "40", "240"]);
+        assert_eq!(sections[0].rows[1][1], "no pairs");
+        assert_eq!(sections[1].rows[0][0], "Gives harm, Alpha");
+    }
+}
