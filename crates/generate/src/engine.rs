@@ -1,18 +1,11 @@
-//! The loop: prefill a prompt once, decode all its samples together with everybody else's, let the finished go and the
-//! waiting in.
+//! All samples of some prompts, in order: what commands and trainers ask for. The loop itself is the pool's.
+use crate::pool::{Limits, Pool, Request, check, check_prompt};
 use crate::sampling::{Sampling, SamplingError};
-use crate::slots::Slots;
-use crate::stop::{StopWatch, Watched};
-use kernels::linear::Precision;
-use model::{KvCache, Model, Piece, Span, Workspace};
-use render::{StreamDecoder, Tokenizer};
-use std::collections::VecDeque;
-use std::ops::{ControlFlow, Range};
-use std::sync::{Arc, OnceLock};
-use stdx::seed::{Seed, Stream};
-
-/// Prompts are prefilled in pieces of at most this many tokens, so that buffers don't grow with the longest prompt.
-const PREFILL_TOKENS_MAX: usize = 1024;
+use model::{Model, Workspace};
+use render::Tokenizer;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use stdx::seed::Seed;
 
 /// What to generate.
 #[derive(Clone, Debug)]
@@ -87,6 +80,10 @@ pub enum Event<'a> {
         sample_idx: usize,
         /// The token.
         token_id: u32,
+        /// The model's log-probability of it at the sampling temperature, nats.
+        log_prob: f32,
+        /// The likeliest tokens with their log-probabilities, the likeliest first, where the request asks for them.
+        alternatives: &'a [(u32, f32)],
         /// Text that is certain now.
         text: &'a str,
     },
@@ -124,6 +121,16 @@ pub enum GenerateError {
         /// Which.
         prompt_idx: usize,
     },
+    /// A prompt whose completion could never be held.
+    #[error("prompt {prompt_idx} needs {rows} tokens of cache with its completion; the cache has {capacity}")]
+    CacheTooSmall {
+        /// Which.
+        prompt_idx: usize,
+        /// Tokens of prompt and completion.
+        rows: usize,
+        /// Tokens that the cache holds.
+        capacity: usize,
+    },
     /// Stop strings need text.
     #[error("stop strings need a tokenizer")]
     NoTokenizer,
@@ -135,30 +142,6 @@ pub struct Generator<'a> {
     tokenizer: Option<&'a Tokenizer>,
     workspace: Workspace,
     exact: bool,
-}
-
-/// A prefilled prompt: its rows, and the logits after it, until all its samples are done.
-struct Prefilled {
-    idx: usize,
-    token_ids: Vec<u32>,
-    rows: Range<u32>,
-    logits: Vec<f32>,
-}
-
-/// A sample being decoded.
-struct Active<'a> {
-    prompt: Arc<Prefilled>,
-    sample_idx: usize,
-    rows: Range<u32>,
-    stream: Stream,
-    token_ids: Vec<u32>,
-    log_probs: Vec<f32>,
-    /// How many of the tokens have been taken in and told of.
-    told: usize,
-    text: String,
-    decoder: Option<StreamDecoder<'a>>,
-    watch: StopWatch<'a>,
-    stop: Option<StopReason>,
 }
 
 impl<'a> Generator<'a> {
@@ -181,324 +164,48 @@ impl<'a> Generator<'a> {
         settings: &Settings,
         on_event: &mut dyn FnMut(Event) -> ControlFlow<()>,
     ) -> Result<Vec<Completion>, GenerateError> {
-        self.check(prompts, settings)?;
+        check(settings, self.tokenizer)?;
+        let context = self.model.config().max_position;
+        for (prompt_idx, prompt) in prompts.iter().enumerate() {
+            check_prompt(prompt_idx, prompt.len(), context)?;
+        }
+        let workspace = std::mem::take(&mut self.workspace);
+        let mut pool = Pool::with_workspace(self.model, self.tokenizer, self.limits(prompts, settings), workspace);
+        let shared = Arc::new(settings.clone());
+        for (id, prompt) in prompts.iter().enumerate() {
+            let first_stream = (id * settings.n) as u64;
+            pool.submit(Request { first_stream, ..Request::new(id, prompt.clone(), shared.clone()) })?;
+        }
+        let mut done = Vec::with_capacity(prompts.len() * settings.n);
+        let mut flow = ControlFlow::Continue(());
+        while flow.is_continue() && !pool.is_idle() {
+            flow = pool.step(&mut |event| {
+                if let Event::Done(completion) = &event {
+                    done.push(Completion::clone(completion));
+                }
+                on_event(event)
+            });
+        }
+        done.extend(pool.finish());
+        done.sort_by_key(|completion| (completion.prompt_idx, completion.sample_idx));
+        self.workspace = pool.into_workspace();
+        Ok(done)
+    }
+
+    /// Rows for as many prompts and samples as may be in flight: at worst every sample has a prompt of its own. All
+    /// prompts hold as much as the longest, all samples as much as the shortest leaves room for, so that they always fit.
+    fn limits(&self, prompts: &[Vec<u32>], settings: &Settings) -> Limits {
         let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
         let shortest = prompts.iter().map(Vec::len).min().unwrap_or(0);
         let room = settings.max_new_tokens.min(self.model.config().max_position - shortest).max(1);
-        // At worst every sample in flight has a prompt of its own.
-        let n_slots = settings.batch.min(prompts.len() * settings.n);
-        let mut cache = self.model.new_cache(n_slots * (longest + room));
-        cache.exact = self.exact;
-        let mut run = Run {
-            settings,
-            tokenizer: self.tokenizer,
-            prompt_slots: Slots::new(0, longest, n_slots),
-            sample_slots: Slots::new(n_slots * longest, room, n_slots),
-            cache,
-            waiting: (0..prompts.len()).collect(),
-            ready: VecDeque::new(),
-            active: Vec::new(),
-            done: Vec::new(),
-            context: self.model.config().max_position,
-        };
-        let mut flow = ControlFlow::Continue(());
-        while flow.is_continue() && !run.is_over() {
-            run.admit(self.model, prompts, &mut self.workspace);
-            flow = run.emit(on_event);
-            if flow.is_continue() && !run.active.is_empty() {
-                flow = run.step(self.model, &mut self.workspace, on_event);
-            }
-        }
-        Ok(run.finish())
-    }
-
-    fn check(&self, prompts: &[Vec<u32>], settings: &Settings) -> Result<(), GenerateError> {
-        settings.sampling.check()?;
-        for (option, value) in
-            [("n", settings.n), ("max_new_tokens", settings.max_new_tokens), ("batch", settings.batch)]
-        {
-            if value == 0 {
-                return Err(GenerateError::Zero { option });
-            }
-        }
-        if !settings.stop.is_empty() && self.tokenizer.is_none() {
-            return Err(GenerateError::NoTokenizer);
-        }
-        let context = self.model.config().max_position;
-        for (prompt_idx, prompt) in prompts.iter().enumerate() {
-            match prompt.len() {
-                0 => return Err(GenerateError::EmptyPrompt { prompt_idx }),
-                tokens if tokens >= context => {
-                    return Err(GenerateError::PromptTooLong { prompt_idx, tokens, context });
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The state of one call.
-struct Run<'a> {
-    settings: &'a Settings,
-    tokenizer: Option<&'a Tokenizer>,
-    prompt_slots: Slots,
-    sample_slots: Slots,
-    cache: KvCache,
-    /// Prompts not yet prefilled.
-    waiting: VecDeque<usize>,
-    /// Samples whose prompt is prefilled but which have no rows yet.
-    ready: VecDeque<(Arc<Prefilled>, usize)>,
-    active: Vec<Active<'a>>,
-    done: Vec<Completion>,
-    context: usize,
-}
-
-impl<'a> Run<'a> {
-    fn is_over(&self) -> bool {
-        self.waiting.is_empty() && self.ready.is_empty() && self.active.is_empty()
-    }
-
-    /// Fills the free places: samples of prompts already prefilled first, then new prompts.
-    fn admit(&mut self, model: &Model, prompts: &[Vec<u32>], workspace: &mut Workspace) {
-        let mut started = Vec::new();
-        loop {
-            while self.active.len() + started.len() < self.settings.batch
-                && let Some((prompt, sample_idx)) = self.ready.pop_front()
-            {
-                started.push((prompt, sample_idx));
-            }
-            let places = self.settings.batch.saturating_sub(self.active.len() + started.len());
-            if places == 0 || self.waiting.is_empty() {
-                break;
-            }
-            let n_prompts = places.div_ceil(self.settings.n).min(self.waiting.len());
-            let next: Vec<usize> = self.waiting.drain(..n_prompts).collect();
-            for prompt in self.prefill(model, &next, prompts, workspace) {
-                let prompt = Arc::new(prompt);
-                self.ready.extend((0..self.settings.n).map(|s| (prompt.clone(), s)));
-            }
-        }
-        let fresh = started.into_iter().map(|(prompt, sample_idx)| self.start(prompt, sample_idx)).collect::<Vec<_>>();
-        let first = self.active.len();
-        self.active.extend(fresh);
-        let logits: Vec<Arc<Prefilled>> = self.active[first..].iter().map(|a| a.prompt.clone()).collect();
-        self.choose(model, first, |i| &logits[i].logits);
-    }
-
-    fn start(&mut self, prompt: Arc<Prefilled>, sample_idx: usize) -> Active<'a> {
-        let rows = self.sample_slots.take().expect("the cache has rows for every sample in flight");
-        let settings = self.settings;
-        Active {
-            stream: settings.seed.stream("sample", (prompt.idx * settings.n + sample_idx) as u64),
-            decoder: self.tokenizer.map(|t| t.stream(&prompt.token_ids)),
-            watch: StopWatch::new(&settings.stop),
-            prompt,
-            sample_idx,
-            rows,
-            token_ids: Vec::new(),
-            log_probs: Vec::new(),
-            told: 0,
-            text: String::new(),
-            stop: None,
+        let n_samples = settings.batch.min(prompts.len() * settings.n);
+        Limits {
+            rows: n_samples * (longest + room),
+            batch: settings.batch,
+            prefill_tokens: usize::MAX,
+            prompt_rows_min: longest,
+            sample_rows_min: room,
+            exact: self.exact,
         }
     }
-
-    /// Runs prompts through the model. With packed weights a row's result does not depend on the others, so short prompts
-    /// go together; with f32 weights each goes alone, so that a completion never depends on its neighbours.
-    fn prefill(
-        &mut self,
-        model: &Model,
-        next: &[usize],
-        prompts: &[Vec<u32>],
-        workspace: &mut Workspace,
-    ) -> Vec<Prefilled> {
-        let together = model.precision() == Precision::Bf16;
-        let mut out: Vec<Prefilled> = Vec::new();
-        let mut group: Vec<Piece> = Vec::new();
-        let (mut group_tokens, mut group_first) = (0, 0);
-        for &idx in next {
-            let token_ids = &prompts[idx];
-            let rows = self.prompt_slots.take().expect("the cache has rows for every prompt in flight");
-            let long = token_ids.len() > PREFILL_TOKENS_MAX;
-            if !group.is_empty() && (!together || long || group_tokens + token_ids.len() > PREFILL_TOKENS_MAX) {
-                flush(model, &mut self.cache, &mut group, &mut out[group_first..], workspace);
-                group_first = out.len();
-                group_tokens = 0;
-            }
-            // All but the last piece of a long prompt run at once, for their keys and values alone.
-            let n_before = (token_ids.len() - 1) / PREFILL_TOKENS_MAX * PREFILL_TOKENS_MAX;
-            for (i, piece) in token_ids[..n_before].chunks(PREFILL_TOKENS_MAX).enumerate() {
-                let start = (i * PREFILL_TOKENS_MAX) as u32;
-                model.extend(&mut self.cache, &[piece_at(piece, start, rows.start)], workspace);
-            }
-            group.push(piece_at(&token_ids[n_before..], n_before as u32, rows.start));
-            group_tokens += token_ids.len() - n_before;
-            out.push(Prefilled { idx, token_ids: token_ids.clone(), rows, logits: Vec::new() });
-        }
-        flush(model, &mut self.cache, &mut group, &mut out[group_first..], workspace);
-        out
-    }
-
-    /// One token for every active sample.
-    fn step(
-        &mut self,
-        model: &Model,
-        workspace: &mut Workspace,
-        on_event: &mut dyn FnMut(Event) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
-        let pieces: Vec<Piece> = self.active.iter().map(Active::next_piece).collect();
-        let logits = model.extend(&mut self.cache, &pieces, workspace);
-        let vocabulary = logits.len() / pieces.len();
-        drop(pieces);
-        self.choose(model, 0, |i| &logits[i * vocabulary..(i + 1) * vocabulary]);
-        self.emit(on_event)
-    }
-
-    /// Chooses a token for every active sample from `first` on, in parallel; the random numbers are drawn beforehand.
-    fn choose<'l>(&mut self, model: &Model, first: usize, logits: impl Fn(usize) -> &'l [f32] + Sync) {
-        let sampling = &self.settings.sampling;
-        let wants_text = sampling.repetition_penalty != 1.0;
-        let jobs: Vec<(f64, Vec<u32>)> = self.active[first..]
-            .iter_mut()
-            .map(|a| (a.stream.uniform(), if wants_text { a.so_far() } else { Vec::new() }))
-            .collect();
-        let chosen: Vec<OnceLock<(u32, f32)>> = jobs.iter().map(|_| OnceLock::new()).collect();
-        model.device().pool.tasks(jobs.len(), |i| {
-            let (uniform, seen) = &jobs[i];
-            let _ = chosen[i].set(sampling.choose(logits(i), seen, *uniform));
-        });
-        for (active, choice) in self.active[first..].iter_mut().zip(chosen) {
-            let (token_id, log_prob) = choice.into_inner().expect("every task ran");
-            active.token_ids.push(token_id);
-            active.log_probs.push(log_prob);
-        }
-    }
-
-    /// Tells of the newest token of samples that have one, and lets the finished go.
-    fn emit(&mut self, on_event: &mut dyn FnMut(Event) -> ControlFlow<()>) -> ControlFlow<()> {
-        let mut flow = ControlFlow::Continue(());
-        let (settings, context) = (self.settings, self.context);
-        let mut keep = Vec::with_capacity(self.active.len());
-        for mut active in std::mem::take(&mut self.active) {
-            if let Some(text) = active.digest(settings, context) {
-                let (prompt_idx, sample_idx) = (active.prompt.idx, active.sample_idx);
-                let token_id = active.token_ids[active.token_ids.len() - 1];
-                if flow.is_continue() {
-                    flow = on_event(Event::Token { prompt_idx, sample_idx, token_id, text: &text });
-                }
-            }
-            if active.stop.is_none() {
-                keep.push(active);
-                continue;
-            }
-            let completion = self.retire(active);
-            if flow.is_continue() {
-                flow = on_event(Event::Done(&completion));
-            }
-            self.done.push(completion);
-        }
-        self.active = keep;
-        flow
-    }
-
-    fn retire(&mut self, active: Active) -> Completion {
-        self.sample_slots.give(active.rows.clone());
-        let Active { prompt, sample_idx, token_ids, log_probs, text, stop, .. } = active;
-        let completion = Completion {
-            prompt_idx: prompt.idx,
-            sample_idx,
-            token_ids,
-            log_probs,
-            text,
-            stop: stop.unwrap_or(StopReason::Cancelled),
-        };
-        if let Some(prompt) = Arc::into_inner(prompt) {
-            self.prompt_slots.give(prompt.rows);
-        }
-        completion
-    }
-
-    fn finish(mut self) -> Vec<Completion> {
-        for active in std::mem::take(&mut self.active) {
-            let completion = self.retire(active);
-            self.done.push(completion);
-        }
-        self.done.sort_by_key(|c| (c.prompt_idx, c.sample_idx));
-        self.done
-    }
-}
-
-impl Active<'_> {
-    fn next_piece(&self) -> Piece<'_> {
-        let written = self.token_ids.len() as u32 - 1;
-        let prompt = Span { start: self.prompt.rows.start, length: self.prompt.token_ids.len() as u32 };
-        let mut context = vec![prompt];
-        if written > 0 {
-            context.push(Span { start: self.rows.start, length: written });
-        }
-        let position = self.prompt.token_ids.len() as u32 + written;
-        Piece { token_ids: &self.token_ids[written as usize..], position, context, write_at: self.rows.start + written }
-    }
-    fn so_far(&self) -> Vec<u32> {
-        [&self.prompt.token_ids[..], &self.token_ids[..]].concat()
-    }
-    /// Takes the newest token in: text, and whether it was the last. `None` when there is no new token.
-    fn digest(&mut self, settings: &Settings, context: usize) -> Option<String> {
-        let token_id = *self.token_ids.get(self.told)?;
-        self.told += 1;
-        let ended = settings.end_token_ids.contains(&token_id);
-        let mut text = match &mut self.decoder {
-            Some(decoder) if !ended => decoder.push(token_id),
-            _ => String::new(),
-        };
-        let n = self.token_ids.len();
-        let full = self.prompt.token_ids.len() + n >= context;
-        self.stop = match (ended, n >= settings.max_new_tokens, full) {
-            (true, ..) => Some(StopReason::End),
-            (_, true, _) => Some(StopReason::Length),
-            (.., true) => Some(StopReason::Context),
-            _ => None,
-        };
-        if self.stop.is_some() {
-            text += &self.decoder.take().map(StreamDecoder::finish).unwrap_or_default();
-        }
-        let mut certain = match self.watch.push(&text) {
-            Watched::Text(text) => text,
-            Watched::Stopped(text) => {
-                self.stop = Some(StopReason::StopString);
-                text
-            }
-        };
-        if self.stop.is_some() {
-            certain += &std::mem::replace(&mut self.watch, StopWatch::new(&[])).finish();
-        }
-        self.text += &certain;
-        Some(certain)
-    }
-}
-
-/// Tokens of a prompt from `start` on, the earlier ones lying in the cache before them.
-fn piece_at(token_ids: &[u32], start: u32, first_row: u32) -> Piece<'_> {
-    let context = if start > 0 { vec![Span { start: first_row, length: start }] } else { Vec::new() };
-    Piece { token_ids, position: start, context, write_at: first_row + start }
-}
-
-/// Runs the pieces gathered so far and hands each prompt its logits.
-fn flush(
-    model: &Model,
-    cache: &mut KvCache,
-    group: &mut Vec<Piece>,
-    prompts: &mut [Prefilled],
-    workspace: &mut Workspace,
-) {
-    if group.is_empty() {
-        return;
-    }
-    let logits = model.extend(cache, group, workspace);
-    let vocabulary = logits.len() / group.len();
-    for (prompt, logits) in prompts.iter_mut().zip(logits.chunks(vocabulary)) {
-        prompt.logits = logits.to_vec();
-    }
-    group.clear();
 }

@@ -197,6 +197,22 @@ pub(crate) fn log_prob(logits: &[f32], token: u32, temperature: f32) -> f32 {
     (f64::from((logits[token as usize] - highest) / temperature) - sum.ln()) as f32
 }
 
+/// The `n` likeliest tokens with their log-probabilities, the likeliest first, ties by id.
+pub(crate) fn alternatives(logits: &[f32], n: usize, temperature: f32) -> Vec<(u32, f32)> {
+    let n = n.min(logits.len());
+    if n == 0 {
+        return Vec::new();
+    }
+    let mut all: Vec<(u32, f32)> = logits.iter().enumerate().map(|(i, z)| (i as u32, *z)).collect();
+    let descending = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+    all.select_nth_unstable_by(n - 1, descending);
+    all.truncate(n);
+    all.sort_unstable_by(descending);
+    // log softmax moves all logits by the same amount.
+    let shift = log_prob(logits, all[0].0, temperature) - all[0].1 / temperature;
+    all.iter().map(|(token_id, z)| (*token_id, z / temperature + shift)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,6 +270,17 @@ mod tests {
         let (token, reported) = sampling.choose(&LOGITS, &[], 0.3);
         let z: f64 = LOGITS.iter().map(|x| (f64::from(*x) / 0.7).exp()).sum();
         assert!((f64::from(reported) - (f64::from(LOGITS[token as usize]) / 0.7 - z.ln())).abs() < 1e-6);
+    }
+
+    #[test]
+    fn alternatives_are_the_likeliest_with_their_log_probs() {
+        let found = alternatives(&LOGITS, 3, 0.7);
+        assert_eq!(found.iter().map(|f| f.0).collect::<Vec<_>>(), [1, 3, 0]);
+        for (token_id, value) in found {
+            assert!((value - log_prob(&LOGITS, token_id, 0.7)).abs() < 1e-6);
+        }
+        assert_eq!(alternatives(&LOGITS, 9, 1.0).len(), 5);
+        assert!(alternatives(&LOGITS, 0, 1.0).is_empty());
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Stop strings over text that arrives in pieces.
 
 /// Watches text for any of several strings; holds back what might be the beginning of one.
-pub(crate) struct StopWatch<'a> {
-    stops: &'a [String],
+pub(crate) struct StopWatch {
+    stops: Vec<String>,
     held: String,
 }
 
@@ -15,8 +15,8 @@ pub(crate) enum Watched {
     Stopped(String),
 }
 
-impl<'a> StopWatch<'a> {
-    pub fn new(stops: &'a [String]) -> StopWatch<'a> {
+impl StopWatch {
+    pub fn new(stops: Vec<String>) -> StopWatch {
         StopWatch { stops, held: String::new() }
     }
     pub fn push(&mut self, text: &str) -> Watched {
@@ -30,8 +30,8 @@ impl<'a> StopWatch<'a> {
         Watched::Text(std::mem::replace(&mut self.held, rest))
     }
     /// What was held back, when no more text comes.
-    pub fn finish(self) -> String {
-        self.held
+    pub fn finish(&mut self) -> String {
+        std::mem::take(&mut self.held)
     }
     /// Bytes at the end of the held text that are a proper beginning of some stop string.
     fn longest_beginning(&self) -> usize {
@@ -47,7 +47,7 @@ mod tests {
 
     fn check(stops: &[&str], pieces: &[&str], text: &str, stopped: bool) {
         let stops: Vec<String> = stops.iter().map(|s| s.to_string()).collect();
-        let mut watch = StopWatch::new(&stops);
+        let mut watch = StopWatch::new(stops);
         let mut out = String::new();
         for piece in pieces {
             match watch.push(piece) {

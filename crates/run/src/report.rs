@@ -7,19 +7,24 @@ use chart::page::{self, facts, tile};
 use chart::{Axis, Figure, Look, Series, escape};
 use serde_json::{Map, Value};
 use std::fmt::Write;
+use std::path::Path;
 
 /// Writes `report.html` from what stands in the run directory.
 pub fn write(folder: &RunFolder) -> Result<(), RunError> {
-    let path = folder.path();
-    let lineage = folder.lineage()?;
+    let html = of_folder(folder.path())?;
+    Ok(stdx::write_file(&folder.path().join("report.html"), html.as_bytes())?)
+}
+
+/// The page of a run directory as it stands, whether the run is over or not.
+pub fn of_folder(path: &Path) -> Result<String, RunError> {
+    let lineage: Lineage = crate::folder::read_json(&path.join("lineage.json"))?;
     let metrics = read_lines(&path.join("metrics.jsonl"))?;
     let evaluations = read_lines(&path.join("evaluations.jsonl"))?;
     let data = path.join("data.json");
     let data: Value = if data.exists() { crate::folder::read_json(&data)? } else { Value::Null };
     let (_, config) = RunFolder::saved_config(path)?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let html = page(&name, &lineage, &data, &metrics, &evaluations, &config);
-    Ok(stdx::write_file(&path.join("report.html"), html.as_bytes())?)
+    Ok(page(&name, &lineage, &data, &metrics, &evaluations, &config))
 }
 
 /// The page as text.
