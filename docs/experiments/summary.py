@@ -183,6 +183,7 @@ def main():
     elif kind == "kwise":
         kwise(out, [int(seed) for seed in rest])
     elif kind.startswith("world-"):
+        sys.dont_write_bytecode = True
         import world_tables
 
         world_tables.TABLES[kind](out, rest)

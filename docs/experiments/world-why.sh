@@ -12,11 +12,11 @@ for seed in "$@"; do
     for arm in gold clean; do
         run=why-$arm-$seed
         [ $arm = gold ] || [ -d "rm-clean-$seed/final" ] || continue # world-labelers.sh makes it
-        for steps in 60 150; do # 60: quickstart's length
+        for steps in 80 150; do # 80: quickstart's length
             [ -f "$run-$steps-gold.jsonl" ] && continue
             if [ -d "$run" ]; then set -- --resume; else set --; fi
             if [ $arm = gold ]; then set -- "$@" --reward rule:world; else set -- "$@" --reward "rm-clean-$seed" --value "rm-clean-$seed/final"; fi
-            "$helpmate" ppo --config "$here/configs/world-ppo.toml" --set ppo.beta=0.05 --model "$folder/sft" --prompts "$folder/data/policy.jsonl" \
+            "$helpmate" ppo --config "$here/configs/world-ppo.toml" --set ppo.beta=0.1 --model "$folder/sft" --prompts "$folder/data/policy.jsonl" \
                 --seed "$seed" --max-steps "$steps" --threads "$threads" --out "$run" "$@"
             answers "$run" "$run-$steps" "7$seed"
         done

@@ -413,9 +413,9 @@ def why(out, _):
     for seed in seeds_of(out, r"why-gold-(\d+)-150-gold\.jsonl"):
         loop = f"{out}/loop-0.5m-{seed}/answers"
         sft = gold_of(f"{loop}/sft.jsonl")
-        arms = {"quickstart's reward model, 60": f"{loop}/ppo.jsonl"}
+        arms = {"quickstart's reward model, 80": f"{loop}/ppo.jsonl"}
         for arm, name in (("gold", "gold as the reward"), ("clean", "4,000 faultless rankings")):
-            for steps in (60, 150):
+            for steps in (80, 150):
                 arms[f"{name}, {steps}"] = f"{out}/why-{arm}-{seed}-{steps}-gold.jsonl"
         for arm, path in arms.items():
             if not os.path.exists(path):
