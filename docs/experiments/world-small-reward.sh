@@ -16,7 +16,7 @@ for seed in "$@"; do
         --demonstrations "$folder/data/demonstrations.jsonl" --seed "$seed" --lr 5e-4 --batch-size 16 --epochs 1 \
         --set data.eval_fraction=0.1 --threads "$threads" --out "$rm"
     once "small-ppo-$seed/final" "$helpmate" ppo --model "$folder/sft" --reward "$rm" --value "$rm/final" --prompts "$folder/data/policy.jsonl" \
-        --gold rule:world --seed "$seed" --lr 1e-4 --max-steps 80 --set ppo.value_lr=3e-4 --set ppo.rollout_batch=64 \
+        --gold rule:world --seed "$seed" --lr 1e-4 --max-steps 60 --set ppo.value_lr=3e-4 --set ppo.rollout_batch=64 \
         --set ppo.minibatches=2 --set ppo.beta=0.1 --set ppo.max_new_tokens=48 --threads "$threads" --out "small-ppo-$seed"
     answers "small-ppo-$seed" "small-answers-$seed" "7$seed"
     for size in 2m 0.5m; do # both reward models on both policies' answers

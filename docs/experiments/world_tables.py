@@ -313,8 +313,8 @@ def labelers(out, _):
     print(f"seeds {seeds}; accuracy against the labelers' true utility on the answers to 300 evaluation prompts\n")
     section("Noise (K = 4, 1,200 prompts)", [(f"noise {s}", f"noise-{s}", f"labelers-{s}") for s in ("0", "0.12", "0.3", "1")])
     section("The same answers in rankings of K (noise .12)", [("K = 2", "k-2", None), ("K = 4", "noise-0.12", None), ("K = 8", "k-8", None)])
-    section("Number of prompts (K = 4, noise .12)", [("300", "n-300", None), ("1,200", "noise-0.12", None), ("4,000", "n-4000", None)])
-    section("4,000 prompts, K = 8, no fault, against gold", [("gold, no fault", "clean", None)], "gold")
+    section("Number of prompts (K = 4, noise .12)", [("300", "n-300", None), ("1,200", "noise-0.12", None), ("2,400", "n-2400", None)])
+    section("2,400 prompts, K = 8, no fault, against gold", [("gold, no fault", "clean", None)], "gold")
     print("**A group held out (K = 4, noise .12; two thirds of the rankings in each arm)**\n")
     rows = []
     for group in groups:
@@ -413,9 +413,9 @@ def why(out, _):
     for seed in seeds_of(out, r"why-gold-(\d+)-150-gold\.jsonl"):
         loop = f"{out}/loop-0.5m-{seed}/answers"
         sft = gold_of(f"{loop}/sft.jsonl")
-        arms = {"quickstart's reward model, 80": f"{loop}/ppo.jsonl"}
-        for arm, name in (("gold", "gold as the reward"), ("clean", "4,000 faultless rankings")):
-            for steps in (80, 150):
+        arms = {"the loop's reward model, 60": f"{loop}/ppo.jsonl"}
+        for arm, name in (("gold", "gold as the reward"), ("clean", "2,400 faultless rankings")):
+            for steps in (60, 150):
                 arms[f"{name}, {steps}"] = f"{out}/why-{arm}-{seed}-{steps}-gold.jsonl"
         for arm, path in arms.items():
             if not os.path.exists(path):
