@@ -87,6 +87,7 @@ fn labelers_rank_constructed_and_given_answers() {
         answer("Who rules Orbia?", "Joros"),
         answer(home, "Zilim lives in Luskby."),
         answer(home, ""),
+        answer(home, "Drimton. "), // again: nobody ranks a text against itself
     ];
     place.write("answers.jsonl", &lines.concat());
     let given =

@@ -79,6 +79,7 @@ fn plan() -> Plan {
     Plan {
         seed: 5,
         demonstrations: 8,
+        sft_texts: 3,
         sft: settings(&["train.max_steps=2", "train.batch_size=4", "optimizer.lr=1e-2"]),
         ranked_questions: 12,
         ranked_answers: 2,

@@ -45,12 +45,23 @@ pub const QUALITIES: [Quality; 10] = [
     Quality::Copy,
 ];
 
-/// `count` answers (at most ten) to a prompt, the first right, the others of qualities drawn without repetition.
+/// `count` answers (at most ten) to a prompt, the first right, the others of qualities drawn without repetition. No text
+/// comes twice (not to know may be right, and may be written for [`Quality::Ignorant`] too).
 pub fn candidates(world: &World, prompt: &PromptRow, count: usize, stream: &mut Stream) -> Vec<(Quality, String)> {
     let mut others = QUALITIES[1..].to_vec();
     stream.shuffle(&mut others);
-    let qualities = std::iter::once(Quality::Right).chain(others).take(count);
-    qualities.map(|quality| (quality, answer(world, prompt, quality, stream))).collect()
+    let qualities = std::iter::once(Quality::Right).chain(others);
+    let mut found: Vec<(Quality, String)> = Vec::new();
+    for quality in qualities {
+        if found.len() == count {
+            break;
+        }
+        let text = answer(world, prompt, quality, stream);
+        if found.iter().all(|(_, other)| *other != text) {
+            found.push((quality, text));
+        }
+    }
+    found
 }
 
 /// An answer of this quality.

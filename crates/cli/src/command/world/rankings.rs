@@ -9,7 +9,7 @@ use ::world::labeler::{Faults, GROUPS, Panel, PanelError, Shown, candidates};
 use ::world::{Request, World};
 use clap::Args;
 use record::Prompt;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use stdx::Seed;
 
@@ -144,7 +144,13 @@ impl Rankings {
         }
         let mut found = Vec::new();
         let mut n_alone = 0;
-        for Answered { prompt, completions, id } in prompts {
+        let mut n_again = 0;
+        for Answered { prompt, mut completions, id } in prompts {
+            // Nobody ranks a text against itself: two ranks of the same text would contradict each other.
+            let mut seen = HashSet::new();
+            let n_written = completions.len();
+            completions.retain(|text| seen.insert(text.trim().to_owned()));
+            n_again += n_written - completions.len();
             let request = world.understand(gold::asked(&prompt));
             let use_case = request.map(|Request { use_case, .. }| use_case.as_str().to_owned());
             for answers in completions.chunks(usize::from(self.k)) {
@@ -155,6 +161,9 @@ impl Rankings {
                 let (prompt, id, use_case) = (prompt.clone(), id.clone(), use_case.clone());
                 found.push(Material { prompt, answers: answers.to_vec(), id, use_case });
             }
+        }
+        if n_again > 0 {
+            eprintln!("{n_again} completions left out that were there already, word for word");
         }
         if n_alone > 0 {
             eprintln!("{n_alone} completions left out that had none to be compared with");
