@@ -92,7 +92,7 @@ pub enum Event<'a> {
 }
 
 /// Why nothing was generated.
-#[derive(Debug, thiserror::Error, PartialEq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq)]
 pub enum GenerateError {
     /// A sampling setting.
     #[error(transparent)]

@@ -23,7 +23,7 @@ impl Default for Sampling {
 }
 
 /// A setting outside its range, or one that would do nothing.
-#[derive(Debug, thiserror::Error, PartialEq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq)]
 pub enum SamplingError {
     /// Outside its range.
     #[error("`{option}` is {found}, expected {expected}")]

@@ -15,7 +15,6 @@ pub use headers::Arrival;
 use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -25,7 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use timed::Timed;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 /// How often a stop flag is looked at.
@@ -79,7 +78,8 @@ impl Settings {
         }
     }
 
-    fn protection(&self) -> Protection {
+    /// What stands between strangers and the server.
+    pub fn protection(&self) -> Protection {
         Protection { users: self.has_users, tls: self.tls.is_some(), behind_proxy: self.behind_proxy }
     }
 }
@@ -155,7 +155,7 @@ impl Server {
         let places = Arc::new(Semaphore::new(settings.connections_max.max(1)));
         let secure = Arc::new(headers::Rules::new(&settings, address));
         let router = headers::protected(router, secure);
-        let graceful = GracefulShutdown::new();
+        let (stopping, _) = watch::channel(());
         tokio::pin!(stop);
         loop {
             let accepted = tokio::select! {
@@ -164,14 +164,16 @@ impl Server {
             };
             let Some((stream, peer, place)) = accepted else { continue };
             let connection = Connection { stream, peer, settings: settings.clone(), acceptor: acceptor.clone() };
-            let (router, watcher) = (router.clone(), graceful.watcher());
+            let (router, stopped) = (router.clone(), stopping.subscribe());
             tokio::spawn(async move {
-                connection.serve(router, watcher).await;
+                connection.serve(router, stopped).await;
                 drop(place);
             });
         }
         drop(listener);
-        let _ = tokio::time::timeout(grace, graceful.shutdown()).await;
+        let _ = stopping.send(());
+        // Every connection holds a receiver as long as it lives.
+        let _ = tokio::time::timeout(grace, stopping.closed()).await;
     }
 }
 
@@ -205,17 +207,17 @@ struct Connection {
 }
 
 impl Connection {
-    async fn serve(self, router: Router, watcher: hyper_util::server::graceful::Watcher) {
+    async fn serve(self, router: Router, stopped: watch::Receiver<()>) {
         let Connection { stream, peer, settings, acceptor } = self;
         let _ = stream.set_nodelay(true);
         let stream = Timed::new(stream, settings.write_time_max);
         let router = router.layer(axum::Extension(headers::Peer(peer)));
         match acceptor {
-            None => answer(stream, router, &settings, watcher).await,
+            None => answer(stream, router, &settings, stopped).await,
             Some(acceptor) => {
                 let greeting = tokio::time::timeout(settings.read_time_max, acceptor.accept(stream));
                 if let Ok(Ok(stream)) = greeting.await {
-                    answer(stream, router, &settings, watcher).await;
+                    answer(stream, router, &settings, stopped).await;
                 }
             }
         }
@@ -223,14 +225,19 @@ impl Connection {
 }
 
 /// Answers the requests of one connection. What goes wrong with it is the client's business: nobody else is told.
-async fn answer<S>(stream: S, router: Router, settings: &Settings, watcher: hyper_util::server::graceful::Watcher)
+async fn answer<S>(stream: S, router: Router, settings: &Settings, mut stopped: watch::Receiver<()>)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(settings.read_time_max).max_buf_size(64 << 10);
     let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).into_owned();
-    let _ = watcher.watch(connection).await;
+    tokio::pin!(connection);
+    tokio::select! {
+        _ = &mut connection => return,
+        _ = stopped.changed() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
 }
 
 /// Runs a server on threads of its own until `stop` becomes true; `told` hears the address as soon as it listens.
