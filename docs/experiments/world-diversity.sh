@@ -8,7 +8,7 @@ shift 3
 for seed in "$@"; do
     loop "$size" "$seed"
     questions "$size" "$seed"
-    once hundred.jsonl sh -c 'head -n 100 questions.jsonl > hundred.jsonl; head -n 100 bare.jsonl > hundred-bare.jsonl'
+    once hundred.jsonl sh -c 'head -n 60 questions.jsonl > hundred.jsonl; head -n 60 bare.jsonl > hundred-bare.jsonl'
     folder=loop-$size-$seed
     set -- "$folder/sft" "$folder/ppo" "$folder/ppo-ptx"
     for long in "long-ppo-$seed" "long-ppo-ptx-$seed"; do # 150 steps without a KL penalty, where world-ptx.sh has made them
@@ -19,7 +19,7 @@ for seed in "$@"; do
     measure() { # NAME OPTION…
         name=$1
         shift
-        once "diversity-$name.json" sh -c '"$@" > "$0"' "diversity-$name.json" "$helpmate" eval run diversity --samples 16 --max-new-tokens 48 \
+        once "diversity-$name.json" sh -c '"$@" > "$0"' "diversity-$name.json" "$helpmate" eval run diversity --samples 12 --max-new-tokens 48 \
             --seed "$seed" --no-cache --json --threads "$threads" "$@"
     }
     measure "base-$size-$seed" --data hundred-bare.jsonl --chat never --model "base=world-$size"

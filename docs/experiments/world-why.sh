@@ -12,7 +12,7 @@ for seed in "$@"; do
     for arm in gold clean; do
         run=why-$arm-$seed
         [ $arm = gold ] || [ -d "rm-clean-$seed/final" ] || continue # world-labelers.sh makes it
-        for steps in 60 150; do # 60: as long as in the loop
+        for steps in 60 100; do # 60: as long as in the loop
             [ -f "$run-$steps-gold.jsonl" ] && continue
             if [ -d "$run" ]; then set -- --resume; else set --; fi
             if [ $arm = gold ]; then set -- "$@" --reward rule:world; else set -- "$@" --reward "rm-clean-$seed" --value "rm-clean-$seed/final"; fi

@@ -31,11 +31,11 @@ answers() { # MODEL NAME SEED → NAME.jsonl, NAME-gold.jsonl: two answers to ea
     once "$2-gold.jsonl" "$helpmate" world check --data "$2.jsonl" --out "$2-gold.jsonl" > /dev/null
 }
 
-samples() { # SEED: 64 answers of the 0.5M SFT model to each of 200 prompts of the policy split, and written ones, scored by all
+samples() { # SEED: 64 answers of the 0.5M SFT model to each of 100 prompts of the policy split, and written ones, scored by all
     loop 0.5m "$1"
     sft=loop-0.5m-$1/sft
     rm=loop-0.5m-$1/rm
-    once written.jsonl "$helpmate" world rankings --split policy --n 200 --k 9 --groups gold --noise 0 --tie 0 --mistake 0 --out written.jsonl
+    once written.jsonl "$helpmate" world rankings --split policy --n 100 --k 9 --groups gold --noise 0 --tie 0 --mistake 0 --out written.jsonl
     once "samples-$1.jsonl" "$helpmate" generate --model "$sft" --prompts written.jsonl --n 64 --seed "5$1" --max-new-tokens 48 \
         --batch 64 --threads "$threads" --out "samples-$1.jsonl"
     once "unique-$1.jsonl" "$rows" unique "samples-$1.jsonl" written.jsonl "unique-$1.jsonl" # the written ones behind
@@ -45,7 +45,7 @@ samples() { # SEED: 64 answers of the 0.5M SFT model to each of 200 prompts of t
 }
 
 # The updates after which held-out loss is measured in a long run.
-evaluated=${STEPS:-5 10 20 30 45 60 80 100 125 150}
+evaluated=${STEPS:-5 10 20 40 70 100}
 
 long() { # ARM SEED → long-ARM-SEED: PPO (ppo) or PPO with the mix (ppo-ptx) from the 0.5M SFT model against its own reward model
     loop 0.5m "$2"

@@ -141,7 +141,7 @@ def scale(out, seed):
 
 
 class Samples:
-    """64 answers of the SFT model to each of 200 prompts, and written ones, with everything that was said of them."""
+    """64 answers of the SFT model to each of 100 prompts, and written ones, with everything that was said of them."""
 
     def __init__(self, out, seed):
         shift, width = scale(out, seed)
@@ -172,11 +172,11 @@ class Samples:
 
 
 NS = (1, 2, 4, 8, 16, 32, 64)
-SPAN = 15
+SPAN = 10
 
 
 def overoptimisation(out, _):
-    seeds = seeds_of(out, r"long-ppo-(\d+)-150\.jsonl")
+    seeds = seeds_of(out, r"long-ppo-(\d+)-100\.jsonl")
     curves, rows = {}, []
     for seed in seeds:
         metrics = lines(f"{out}/long-ppo-{seed}/metrics.jsonl")
@@ -201,7 +201,7 @@ def overoptimisation(out, _):
 def best_of_n(out):
     seeds = seeds_of(out, r"unique-(\d+)-likely\.jsonl")
     found = {seed: Samples(out, seed) for seed in seeds}
-    print("**Best of n by the proxy** (of 64 samples of the SFT model to each of 200 prompts)\n")
+    print("**Best of n by the proxy** (of 64 samples of the SFT model to each of 100 prompts)\n")
     rows, every = [], []
     for n in NS:
         columns = [[s.best(n, "proxy", "proxy"), s.best(n, "proxy", "gold"), s.best(n, "gold", "gold")] for s in found.values()]
@@ -228,15 +228,15 @@ def ptx_curve(out, run, start):
 
 
 def ptx(out, kls):
-    seeds = seeds_of(out, r"long-ppo-ptx-(\d+)-150\.jsonl")
+    seeds = seeds_of(out, r"long-ppo-ptx-(\d+)-100\.jsonl")
     base = nats_per_token(f"{out}/base.jsonl")
     start = {seed: nats_per_token(f"{out}/sft-{seed}.jsonl") for seed in seeds}
     print(f"held-out loss: base {base:.4f}, SFT {interval(list(start.values()))}\n")
     rows, columns = [], {}
     for seed in seeds:
         for arm in ("ppo", "ppo-ptx"):
-            metrics, last = lines(f"{out}/long-{arm}-{seed}/metrics.jsonl"), nats_per_token(f"{out}/long-{arm}-{seed}-150.jsonl")
-            row = [mean(m[k] for m in metrics[-15:]) for k in ("reward", "gold", "kl_k1")] + [last, last - start[seed], last - base]
+            metrics, last = lines(f"{out}/long-{arm}-{seed}/metrics.jsonl"), nats_per_token(f"{out}/long-{arm}-{seed}-100.jsonl")
+            row = [mean(m[k] for m in metrics[-10:]) for k in ("reward", "gold", "kl_k1")] + [last, last - start[seed], last - base]
             columns.setdefault(arm, []).append(row)
             rows.append([seed, arm] + [f"{x:.3f}" for x in row])
     for arm, found in columns.items():
@@ -310,11 +310,11 @@ def labelers(out, _):
         head = ["", "rankings / untied pairs (first seed)", "all pairs: seeds; mean", "pairs of the model's own answers: seeds; mean"]
         table(head + (["a labeler's own ranking"] if names[0][2] else []), rows)
 
-    print(f"seeds {seeds}; accuracy against the labelers' true utility on the answers to 300 evaluation prompts\n")
-    section("Noise (K = 4, 1,200 prompts)", [(f"noise {s}", f"noise-{s}", f"labelers-{s}") for s in ("0", "0.12", "0.3", "1")])
+    print(f"seeds {seeds}; accuracy against the labelers' true utility on the answers to 200 evaluation prompts\n")
+    section("Noise (K = 4, 800 prompts)", [(f"noise {s}", f"noise-{s}", f"labelers-{s}") for s in ("0", "0.12", "0.3", "1")])
     section("The same answers in rankings of K (noise .12)", [("K = 2", "k-2", None), ("K = 4", "noise-0.12", None), ("K = 8", "k-8", None)])
-    section("Number of prompts (K = 4, noise .12)", [("300", "n-300", None), ("1,200", "noise-0.12", None), ("2,400", "n-2400", None)])
-    section("2,400 prompts, K = 8, no fault, against gold", [("gold, no fault", "clean", None)], "gold")
+    section("Number of prompts (K = 4, noise .12)", [("200", "n-200", None), ("800", "noise-0.12", None), ("1,600", "n-1600", None)])
+    section("1,600 prompts, K = 8, no fault, against gold", [("gold, no fault", "clean", None)], "gold")
     print("**A group held out (K = 4, noise .12; two thirds of the rankings in each arm)**\n")
     rows = []
     for group in groups:
@@ -343,7 +343,7 @@ def diversity(out, _):
         for model, all_of in found.items():
             for seed, one in zip(seeds, all_of):
                 rows.append([model, seed] + [f"{one[m]['value']:.3f} [{one[m]['interval'][0]:.3f}, {one[m]['interval'][1]:.3f}]" for m in metrics[:5]])
-        print("Every seed, with intervals over 100 prompts:\n")
+        print("Every seed, with intervals over 60 prompts:\n")
         table(["model", "seed", *metrics[:5]], rows)
 
 
@@ -410,12 +410,12 @@ def discrimination(out, _):
 
 def why(out, _):
     rows, columns = [], {}
-    for seed in seeds_of(out, r"why-gold-(\d+)-150-gold\.jsonl"):
+    for seed in seeds_of(out, r"why-gold-(\d+)-100-gold\.jsonl"):
         loop = f"{out}/loop-0.5m-{seed}/answers"
         sft = gold_of(f"{loop}/sft.jsonl")
         arms = {"the loop's reward model, 60": f"{loop}/ppo.jsonl"}
-        for arm, name in (("gold", "gold as the reward"), ("clean", "2,400 faultless rankings")):
-            for steps in (60, 150):
+        for arm, name in (("gold", "gold as the reward"), ("clean", "1,600 faultless rankings")):
+            for steps in (60, 100):
                 arms[f"{name}, {steps}"] = f"{out}/why-{arm}-{seed}-{steps}-gold.jsonl"
         for arm, path in arms.items():
             if not os.path.exists(path):
