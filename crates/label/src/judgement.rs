@@ -1,0 +1,492 @@
+//! Judgements: what people said. They are only added; a correction is a new one that rules.
+//!
+//! A submission has a name that the page made. Sent twice (a double click, a lost answer), it
+//! counts once. A lease that ran out doesn't lose the work as long as the task still has room.
+
+use record::Source;
+use serde::{Deserialize, Serialize};
+
+use crate::database::{Row, Transaction, Value, values};
+use crate::prompt::source_named;
+use crate::task::{Extra, json};
+use crate::{Actor, Body, Id, LabelError, NewCandidate, NewPrompt, NewTask, Project, Purpose, Result, Role, Store};
+use crate::{TaskKind, candidate, check, lease, people, project, prompt, qualification, random, task, tree};
+
+/// A judgement in the store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// Number.
+    pub id: Id,
+    /// Its name everywhere: the project's random name, `-`, the number. Exported rows carry it as `id`.
+    pub uid: String,
+    /// On which task.
+    pub task: Id,
+    /// On which prompt.
+    pub prompt: Option<Id>,
+    /// By whom.
+    pub person: Id,
+    /// What was done.
+    pub kind: TaskKind,
+    /// Why.
+    pub purpose: Purpose,
+    /// What was said.
+    pub body: Body,
+    /// A person, or a simulated one.
+    pub source: Source,
+    /// The answers in the order in which they were shown.
+    pub shown: Vec<Id>,
+    /// How long it took.
+    pub seconds: Option<f64>,
+    /// The guide that stood beside it.
+    pub guide_version: i64,
+    /// The judgement that it corrects.
+    pub corrects: Option<Id>,
+    /// Whether it rules: no other corrects it.
+    pub current: bool,
+    /// Whether its words were erased.
+    pub erased: bool,
+    /// BLAKE3 of the body as it was submitted; it stays when the words are erased.
+    pub body_hash: String,
+    /// When it was submitted.
+    pub created_ms: i64,
+}
+
+/// A filled form.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// The lease that the form carries.
+    pub lease: String,
+    /// The form's own name: 1 to 64 letters, digits, `-`, `_`, made with the page.
+    pub submission: String,
+    /// What was said.
+    pub body: Body,
+    /// How long it took.
+    pub seconds: Option<f64>,
+}
+
+/// A judgement from elsewhere: imported, or simulated for a demonstration.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// On which task.
+    pub task: Id,
+    /// By whom.
+    pub person: Id,
+    /// Its name among the person's.
+    pub submission: String,
+    /// What was said.
+    pub body: Body,
+    /// What said it.
+    pub source: Source,
+    /// How long it took.
+    pub seconds: Option<f64>,
+    /// When; now when absent.
+    pub at_ms: Option<i64>,
+}
+
+/// What became of a submission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Submitted {
+    /// The judgement.
+    pub judgement: Id,
+    /// Whether it had been submitted before.
+    pub duplicate: bool,
+    /// Whether the task has all its judgements now.
+    pub task_complete: bool,
+}
+
+/// Which judgements to list.
+#[derive(Clone, Debug, Default)]
+pub struct JudgementQuery {
+    /// Only by a person.
+    pub person: Option<Id>,
+    /// Only on a task.
+    pub task: Option<Id>,
+    /// Only with a higher number.
+    pub after: Id,
+    /// At most so many; 0 means 100.
+    pub limit: usize,
+}
+
+impl Store {
+    /// Submits the form of a lease.
+    pub fn submit(&self, person: Id, submission: &Submission) -> Result<Submitted> {
+        check::submission(&submission.submission)?;
+        check_size(&submission.body)?;
+        let now = self.now_ms();
+        self.write(|transaction| {
+            let lease = lease::by_token(transaction, person, &submission.lease)?;
+            let said = Said {
+                person,
+                submission: &submission.submission,
+                body: &submission.body,
+                source: Source::Human,
+                seconds: submission.seconds,
+                corrects: None,
+            };
+            if let Some(done) = repeated(transaction, &said, lease.task)? {
+                return Ok(done);
+            }
+            let task = task_row(transaction, lease.task)?;
+            if task.state == "withdrawn" {
+                return Err(LabelError::TaskWithdrawn { task: lease.task });
+            }
+            match lease.state.as_str() {
+                "active" => {}
+                "submitted" => return Err(LabelError::AlreadyDone { task: lease.task }),
+                // Nobody was given the place meanwhile: the work isn't lost.
+                _ if task.state == "open" && task.n_done + task.n_leased < task.overlap => {}
+                _ => return Err(LabelError::LeaseExpired { task: lease.task }),
+            }
+            let project = project::project(transaction, lease.project)?;
+            let kept = Kept { shown: &lease.shown, guide_version: lease.guide_version };
+            let id = insert(transaction, &project, &task, &said, &kept, now)?;
+            let sql = "UPDATE lease SET state = 'submitted', ended_ms = ?2 WHERE id = ?1";
+            transaction.change(sql, values![lease.id, now])?;
+            let task_complete = count_done(transaction, lease.task, lease.state == "active")?;
+            after(transaction, &project, &task, &said, now)?;
+            Ok(Submitted { judgement: id, duplicate: false, task_complete })
+        })
+    }
+
+    /// Adds a judgement from elsewhere; it needs no lease and counts beyond a task's number too.
+    pub fn record_judgement(&self, actor: Actor, recorded: &Recorded) -> Result<Submitted> {
+        actor.require(Role::Manager)?;
+        check::submission(&recorded.submission)?;
+        check_size(&recorded.body)?;
+        let (now, token) = (self.now_ms(), random::secret()?);
+        let at = recorded.at_ms.unwrap_or(now);
+        self.write(|transaction| {
+            let person = people::person(transaction, recorded.person)?.id;
+            let said = Said {
+                person,
+                submission: &recorded.submission,
+                body: &recorded.body,
+                source: recorded.source,
+                seconds: recorded.seconds,
+                corrects: None,
+            };
+            if let Some(done) = repeated(transaction, &said, recorded.task)? {
+                return Ok(done);
+            }
+            let task = task_row(transaction, recorded.task)?;
+            let project = project::project(transaction, task.project)?;
+            let sql = "SELECT COUNT(*) FROM task_author WHERE task_id = ?1 AND person_id = ?2";
+            if transaction.number(sql, values![task.id, person])? > 0 {
+                return Err(LabelError::invalid("person", "the author of an answer", "somebody else"));
+            }
+            let shown: Vec<Id> = candidate::of_task(transaction, task.id)?.iter().map(|c| c.id).collect();
+            let kept = Kept { shown: &shown, guide_version: project.guide_version };
+            let id = insert(transaction, &project, &task, &said, &kept, at)?;
+            let sql = "INSERT INTO lease (token, task_id, project_id, person_id, state, shown, guide_version, \
+                       created_ms, expires_ms, ended_ms) VALUES (?1, ?2, ?3, ?4, 'submitted', ?5, ?6, ?7, ?7, ?7)";
+            let (shown, guide) = (json(&shown), project.guide_version);
+            transaction.change(sql, values![token, task.id, project.id, person, shown, guide, at])?;
+            let task_complete = count_done(transaction, task.id, false)?;
+            after(transaction, &project, &task, &said, at)?;
+            Ok(Submitted { judgement: id, duplicate: false, task_complete })
+        })
+    }
+
+    /// Corrects a judgement of one's own: a new one rules, the old one stays.
+    pub fn correct(
+        &self,
+        person: Id,
+        judgement: Id,
+        submission: &str,
+        body: &Body,
+        seconds: Option<f64>,
+    ) -> Result<Submitted> {
+        check::submission(submission)?;
+        check_size(body)?;
+        let now = self.now_ms();
+        self.write(|transaction| {
+            let sql = "SELECT task_id, shown, guide_version, (SELECT c.id FROM judgement c WHERE c.corrects = j.id) \
+                       FROM judgement j WHERE id = ?1 AND person_id = ?2";
+            let row = transaction.row(sql, values![judgement, person])?;
+            let row = row.ok_or_else(|| LabelError::not_found("judgement", judgement))?;
+            let (source, corrects) = (Source::Human, Some(judgement));
+            let said = Said { person, submission, body, source, seconds, corrects };
+            let task = task_row(transaction, row.integer(0))?;
+            if let Some(done) = repeated(transaction, &said, task.id)? {
+                return Ok(done);
+            }
+            if let Some(latest) = row.optional_integer(3) {
+                return Err(LabelError::AlreadyCorrected { judgement, latest });
+            }
+            if matches!(task.purpose, Purpose::Qualification | Purpose::Gold) {
+                let expected = "an ordinary task: this one was a test";
+                return Err(LabelError::invalid("judgement", format!("judgement {judgement}"), expected));
+            }
+            let project = project::project(transaction, task.project)?;
+            let shown: Vec<Id> = serde_json::from_str(&row.text(1)).unwrap_or_default();
+            let kept = Kept { shown: &shown, guide_version: row.integer(2) };
+            let id = insert(transaction, &project, &task, &said, &kept, now)?;
+            after(transaction, &project, &task, &said, now)?;
+            Ok(Submitted { judgement: id, duplicate: false, task_complete: task.state == "complete" })
+        })
+    }
+
+    /// A project's judgements by number, corrected ones too.
+    pub fn judgements(&self, actor: Actor, project: Id, query: &JudgementQuery) -> Result<Vec<Judgement>> {
+        actor.require(Role::Reviewer)?;
+        let limit = if query.limit == 0 { 100 } else { query.limit };
+        self.read(|transaction| {
+            let project = project::project(transaction, project)?;
+            let condition = "j.project_id = ?1 AND j.id > ?2 AND (j.person_id = ?3 OR ?3 < 0) \
+                             AND (j.task_id = ?4 OR ?4 < 0) ORDER BY j.id LIMIT ?5";
+            let (person, task) = (query.person.unwrap_or(-1), query.task.unwrap_or(-1));
+            select(transaction, &project, condition, values![project.id, query.after, person, task, limit])
+        })
+    }
+
+    /// A person's own judgements, the newest first.
+    pub fn own_judgements(&self, person: Id, project: Id, limit: usize) -> Result<Vec<Judgement>> {
+        self.read(|transaction| {
+            let project = project::project(transaction, project)?;
+            let condition = "j.project_id = ?1 AND j.person_id = ?2 ORDER BY j.id DESC LIMIT ?3";
+            select(transaction, &project, condition, values![project.id, person, limit])
+        })
+    }
+
+    /// A judgement by number: one's own, or any for a reviewer.
+    pub fn judgement(&self, actor: Actor, id: Id) -> Result<Judgement> {
+        let found = self.read(|transaction| {
+            let sql = "SELECT project_id FROM judgement WHERE id = ?1";
+            let row = transaction.row(sql, values![id])?.ok_or_else(|| LabelError::not_found("judgement", id))?;
+            let project = project::project(transaction, row.integer(0))?;
+            Ok(select(transaction, &project, "j.id = ?1", values![id])?.pop())
+        })?;
+        let found = found.ok_or_else(|| LabelError::not_found("judgement", id))?;
+        // Whether others have one of this number isn't told.
+        actor.require_self_or(found.person, Role::Reviewer).map_err(|_| LabelError::not_found("judgement", id))?;
+        Ok(found)
+    }
+
+    /// A judgement by the name that exported rows carry, with its project.
+    pub fn judgement_by_uid(&self, actor: Actor, uid: &str) -> Result<(Project, Judgement)> {
+        let unknown = || LabelError::not_found("judgement", uid);
+        let (project, id) = uid.rsplit_once('-').ok_or_else(unknown)?;
+        let id: Id = id.parse().map_err(|_| unknown())?;
+        let judgement = self.judgement(actor, id).map_err(|_| unknown())?;
+        if judgement.uid != uid {
+            return Err(unknown());
+        }
+        let project = self.projects()?.into_iter().find(|known| known.uid == project).ok_or_else(unknown)?;
+        Ok((project, judgement))
+    }
+}
+
+/// What somebody says.
+struct Said<'a> {
+    person: Id,
+    submission: &'a str,
+    body: &'a Body,
+    source: Source,
+    seconds: Option<f64>,
+    corrects: Option<Id>,
+}
+
+/// What stood before them.
+struct Kept<'a> {
+    shown: &'a [Id],
+    guide_version: i64,
+}
+
+/// A task as submissions see it.
+pub(crate) struct TaskRow {
+    pub id: Id,
+    pub project: Id,
+    pub kind: TaskKind,
+    pub purpose: Purpose,
+    pub state: String,
+    pub prompt: Option<Id>,
+    pub overlap: i64,
+    pub n_done: i64,
+    pub n_leased: i64,
+    pub message: Option<Id>,
+}
+
+pub(crate) fn task_row(transaction: &mut Transaction<'_>, id: Id) -> Result<TaskRow> {
+    let sql = "SELECT id, project_id, kind, purpose, state, prompt_id, overlap, n_done, n_leased, message_id \
+               FROM task WHERE id = ?1";
+    let row = transaction.row(sql, values![id])?.ok_or_else(|| LabelError::not_found("task", id))?;
+    Ok(TaskRow {
+        id: row.integer(0),
+        project: row.integer(1),
+        kind: row.text(2).parse()?,
+        purpose: row.text(3).parse()?,
+        state: row.text(4),
+        prompt: row.optional_integer(5),
+        overlap: row.integer(6),
+        n_done: row.integer(7),
+        n_leased: row.integer(8),
+        message: row.optional_integer(9),
+    })
+}
+
+/// Words are checked field by field; this bounds all of them together.
+fn check_size(body: &Body) -> Result<()> {
+    let text = json(body);
+    check::optional_text("submission", &text, 4 * check::TEXT_BYTES_MAX)?;
+    if text.contains("\\u0000") {
+        return Err(LabelError::invalid("submission", "a NUL character", "text"));
+    }
+    Ok(())
+}
+
+/// What became of a submission that was made before.
+fn repeated(transaction: &mut Transaction<'_>, said: &Said<'_>, task: Id) -> Result<Option<Submitted>> {
+    let sql = "SELECT j.id, j.task_id, j.body_hash, t.state FROM judgement j JOIN task t ON t.id = j.task_id \
+               WHERE j.person_id = ?1 AND j.submission = ?2";
+    let Some(row) = transaction.row(sql, values![said.person, said.submission])? else { return Ok(None) };
+    if row.integer(1) != task || row.text(2) != stdx::hash::bytes(json(said.body).as_bytes()) {
+        return Err(LabelError::SubmissionReused { submission: said.submission.to_owned() });
+    }
+    let (judgement, task_complete) = (row.integer(0), row.text(3) == "complete");
+    Ok(Some(Submitted { judgement, duplicate: true, task_complete }))
+}
+
+/// Checks and adds a judgement.
+fn insert(
+    transaction: &mut Transaction<'_>,
+    project: &Project,
+    task: &TaskRow,
+    said: &Said<'_>,
+    kept: &Kept<'_>,
+    at: i64,
+) -> Result<Id> {
+    said.body.check(task.kind, kept.shown, &project.settings)?;
+    let body = json(said.body);
+    let sql = "INSERT INTO judgement (project_id, task_id, person_id, submission, kind, source, shown, \
+               guide_version, seconds, corrects, body_hash, created_ms) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+    let id = transaction.insert(
+        sql,
+        values![
+            project.id,
+            task.id,
+            said.person,
+            said.submission,
+            task.kind.as_str(),
+            said.source.as_str(),
+            json(&kept.shown),
+            kept.guide_version,
+            check::seconds(said.seconds),
+            said.corrects,
+            stdx::hash::bytes(body.as_bytes()),
+            at
+        ],
+    )?;
+    transaction.change("INSERT INTO judgement_body (judgement_id, body) VALUES (?1, ?2)", values![id, body])?;
+    let sql = "DELETE FROM draft WHERE task_id = ?1 AND person_id = ?2";
+    transaction.change(sql, values![task.id, said.person])?;
+    Ok(id)
+}
+
+/// Counts a judgement; whether the task has all of them.
+fn count_done(transaction: &mut Transaction<'_>, task: Id, was_leased: bool) -> Result<bool> {
+    let sql = "UPDATE task SET n_done = n_done + 1, n_leased = n_leased - ?2, \
+               state = CASE WHEN state = 'open' AND n_done + 1 >= overlap THEN 'complete' ELSE state END \
+               WHERE id = ?1 RETURNING state";
+    let row = transaction.row(sql, values![task, was_leased])?;
+    Ok(row.is_some_and(|row| row.text(0) == "complete"))
+}
+
+/// What a judgement brings about.
+fn after(
+    transaction: &mut Transaction<'_>,
+    project: &Project,
+    task: &TaskRow,
+    said: &Said<'_>,
+    now: i64,
+) -> Result<()> {
+    match (said.body, task.prompt) {
+        (Body::Demonstrate { text, .. }, Some(prompt)) => {
+            let new = NewCandidate {
+                source: Some(said.source),
+                origin: "demonstration".to_owned(),
+                author: Some(said.person),
+                ..NewCandidate::new(text.as_str())
+            };
+            let candidate = candidate::add(transaction, prompt, &new, now)?;
+            let reviews = project.settings.review.demonstrations;
+            if reviews > 0 {
+                let overlap = Some(reviews);
+                let new = NewTask { overlap, ..NewTask::new(TaskKind::Review, Some(prompt), vec![candidate]) };
+                let extra = Extra { author: Some(said.person), ..Extra::default() };
+                task::insert_with(transaction, project, &new, extra, now)?;
+            }
+        }
+        (Body::WritePrompt { prompt: written, use_case, .. }, _) => {
+            let new = NewPrompt {
+                use_case: use_case.clone(),
+                source: Some(said.source),
+                author: Some(said.person),
+                ..NewPrompt::new(written.clone())
+            };
+            prompt::add(transaction, project, &new, now)?;
+        }
+        (Body::UseCase { use_case, .. }, Some(prompt)) => {
+            let sql = "UPDATE prompt SET use_case = ?2 WHERE id = ?1 AND use_case IS NULL";
+            transaction.change(sql, values![prompt, use_case])?;
+        }
+        _ => {}
+    }
+    // A correction changes what was said, not what it brought about.
+    if let Some(message) = task.message.filter(|_| said.corrects.is_none()) {
+        tree::advance(transaction, project, task, message, (said.person, said.body), now)?;
+    }
+    if task.purpose == Purpose::Qualification {
+        qualification::decide(transaction, project, said.person, now)?;
+    }
+    Ok(())
+}
+
+/// A stored body.
+pub(crate) fn parse(text: &str, id: Id) -> Result<Body> {
+    serde_json::from_str(text).map_err(|error| LabelError::Damaged {
+        table: "judgement",
+        id,
+        column: "body",
+        problem: error.to_string(),
+    })
+}
+
+/// Judgements of a project under a condition on `j` (judgement) and `t` (task).
+pub(crate) fn select(
+    transaction: &mut Transaction<'_>,
+    project: &Project,
+    condition: &str,
+    parameters: &[Value],
+) -> Result<Vec<Judgement>> {
+    let sql = format!(
+        "SELECT j.id, j.task_id, t.prompt_id, j.person_id, j.kind, t.purpose, b.body, j.source, j.shown, j.seconds, \
+         j.guide_version, j.corrects, c.id, b.erased_ms, j.body_hash, j.created_ms FROM judgement j \
+         JOIN task t ON t.id = j.task_id JOIN judgement_body b ON b.judgement_id = j.id \
+         LEFT JOIN judgement c ON c.corrects = j.id WHERE {condition}"
+    );
+    transaction.rows(&sql, parameters)?.iter().map(|row| of_row(project, row)).collect()
+}
+
+fn of_row(project: &Project, row: &Row) -> Result<Judgement> {
+    let id = row.integer(0);
+    Ok(Judgement {
+        id,
+        uid: format!("{}-{id}", project.uid),
+        task: row.integer(1),
+        prompt: row.optional_integer(2),
+        person: row.integer(3),
+        kind: row.text(4).parse()?,
+        purpose: row.text(5).parse()?,
+        body: parse(&row.text(6), id)?,
+        source: source_named(&row.text(7)).unwrap_or(Source::Human),
+        shown: serde_json::from_str(&row.text(8)).unwrap_or_default(),
+        seconds: row.optional_real(9),
+        guide_version: row.integer(10),
+        corrects: row.optional_integer(11),
+        current: row.optional_integer(12).is_none(),
+        erased: row.optional_integer(13).is_some(),
+        body_hash: row.text(14),
+        created_ms: row.integer(15),
+    })
+}
