@@ -162,8 +162,8 @@ fn author(means: &Work, model: &str) -> Result<Author, Failure> {
 fn answer_all(means: &mut Work, generation: &Generation, stop: &AtomicBool) -> Result<(), Failure> {
     let author = author(means, &generation.request.model)?;
     let project = generation.project;
-    let total = usize::try_from(means.store.counts(project)?.prompts).unwrap_or(0);
-    let (mut after, mut done) = (0, 0);
+    let total = means.store.counts(project)?.prompts;
+    let (mut after, mut done) = (0, 0_i64);
     loop {
         let query = PromptQuery { after, limit: TOGETHER, ..PromptQuery::default() };
         let prompts = means.store.prompts(project, &query)?;
@@ -177,7 +177,7 @@ fn answer_all(means: &mut Work, generation: &Generation, stop: &AtomicBool) -> R
         for prompt in &prompts {
             order(means, prompt)?;
         }
-        done += prompts.len();
+        done += prompts.len() as i64;
         means.store.generation_progress(generation.id, done, total.max(done))?;
         if stop.load(Ordering::SeqCst) {
             return Err(Failure::Stopped);
@@ -201,7 +201,7 @@ fn lacking(
     for prompt in prompts {
         let there = means.store.candidates(Actor::Operator, prompt.id)?;
         let own = there.iter().filter(|candidate| candidate.origin == generation.request.model).count();
-        let wanted = usize::try_from(generation.request.k).unwrap_or(0);
+        let wanted = generation.request.k;
         if own < wanted {
             lacking.push((prompt.clone(), wanted - own));
         }
@@ -258,10 +258,10 @@ fn ask(
     let settings = Arc::new(Settings {
         sampling,
         n,
-        max_new_tokens: usize::try_from(request.max_new_tokens).unwrap_or(1).clamp(1, card.context),
+        max_new_tokens: request.max_new_tokens.clamp(1, card.context),
         end_token_ids: card.renderer.end_ids().to_vec(),
         stop: Vec::new(),
-        seed: Seed(request.seed as u64),
+        seed: Seed(request.seed),
         batch: 1,
     });
     let first_stream = prompt.id as u64 * STREAMS_PER_PROMPT;
@@ -296,7 +296,7 @@ fn collect(mut receiver: UnboundedReceiver<Update>, n: usize) -> Result<Vec<Stri
 fn endpoint_request(generation: &Generation, prompt: &Prompt) -> CompletionRequest {
     CompletionRequest {
         prompt: as_text(prompt),
-        max_tokens: usize::try_from(generation.request.max_new_tokens).unwrap_or(1).max(1),
+        max_tokens: generation.request.max_new_tokens.max(1),
         temperature: generation.request.temperature,
         top_p: generation.request.top_p,
         presence_penalty: 0.0,

@@ -6,7 +6,7 @@ use crate::app::Feedback;
 use crate::random;
 use crate::worker::ModelCard;
 use label::{
-    Actor, Body, LabelError, NewCandidate, NewPerson, NewPrompt, NewTask, Person, Purpose, Recorded, Role, TaskKind,
+    Actor, Body, LabelError, NewCandidate, NewPerson, NewPrompt, NewTask, Person, Recorded, Role, TaskKind,
 };
 use record::Source;
 
@@ -40,7 +40,7 @@ pub fn compare(
     let task = store.add_task(
         Actor::Operator,
         feedback.project,
-        &NewTask { overlap: Some(overlap), candidates: candidates.clone(), ..task(TaskKind::Pairwise, prompt) },
+        &NewTask { overlap: Some(overlap), ..NewTask::new(TaskKind::Pairwise, Some(prompt), candidates.clone()) },
     )?;
     let better = match verdict {
         Verdict::First => Some(candidates[0]),
@@ -71,14 +71,13 @@ pub fn flag(
 ) -> Result<label::Id, LabelError> {
     let prompt = prompt(feedback, room, turn)?;
     let candidate = candidate(feedback, room, prompt, side, turn, models)?;
-    let new = NewTask { candidates: vec![candidate], priority: Some(FLAG_PRIORITY), ..task(TaskKind::Rate, prompt) };
+    let new = NewTask {
+        priority: Some(FLAG_PRIORITY),
+        ..NewTask::new(TaskKind::Rate, Some(prompt), vec![candidate])
+    };
     let task = feedback.store.add_task(Actor::Operator, feedback.project, &new)?;
     feedback.store.note(Actor::Operator, "chat.flag", &format!("task {task}"), reason)?;
     Ok(task)
-}
-
-fn task(kind: TaskKind, prompt: label::Id) -> NewTask {
-    NewTask { prompt: Some(prompt), purpose: Purpose::Ordinary, ..NewTask::new(kind) }
 }
 
 /// The prompt of a turn, which may be there already.

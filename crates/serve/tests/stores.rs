@@ -1,0 +1,146 @@
+//! What goes into the labeling database: collected prompts, and candidates that were asked for.
+#![allow(missing_docs, clippy::unwrap_used)]
+mod common;
+use common::{Server, limits, settings, start_with};
+use label::{Actor, GenerationRequest, NewPrompt, OpenOptions, PromptQuery, Settings, Store, StoredPrompt};
+use record::Prompt;
+use serde_json::json;
+use serve::candidates::{Candidates, Judge, Means};
+use serve::collect::{CollectSettings, Collector};
+use serve::keys::Keys;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+fn store() -> (TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path().join("labels.db").to_str().unwrap(), &OpenOptions::default()).unwrap();
+    (folder, store)
+}
+
+fn all_prompts(store: &Store, project: label::Id) -> Vec<StoredPrompt> {
+    store.prompts(project, &PromptQuery { limit: 1000, ..PromptQuery::default() }).unwrap()
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(30), "{what}: it never came to that");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn collecting(store: &Store, per_user_max: u32) -> Server {
+    start_with(limits(), settings(), |app| {
+        let wanted = CollectSettings { per_user_max, ..CollectSettings::default() };
+        let log: serve::Log = Arc::new(|message| panic!("{message}"));
+        app.collector = Some(Collector::start(store.clone(), &wanted, app.metrics.clone(), log).unwrap());
+        app.keys = Keys::parse("alice 0123456789abcdef\nbob fedcba9876543210").unwrap();
+    })
+}
+
+fn ask(server: &Server, key: &str, user: &str, text: &str, collect: &str) -> String {
+    let body = json!({"model": "tiny", "messages": [{"role": "user", "content": text}], "max_tokens": 1, "user": user});
+    let post = server.agent.post(server.url("/v1/chat/completions")).header("Authorization", format!("Bearer {key}"));
+    let response = post.header("helpmate-collect", collect).send_json(body).unwrap();
+    assert_eq!(response.status().as_u16(), 200);
+    response.headers()["helpmate-notice"].to_str().unwrap().to_owned()
+}
+
+#[test]
+fn traffic_becomes_prompts_without_personal_data_by_user_and_on_request_not_at_all() {
+    let (_folder, store) = store();
+    let server = collecting(&store, 3);
+    let (alice, bob) = ("0123456789abcdef", "fedcba9876543210");
+    let notice = ask(&server, alice, "u1", "Write to jo@example.org about rain", "");
+    assert!(notice.contains("90 days") && notice.contains("helpmate-collect: no"), "{notice}");
+    ask(&server, alice, "u2", "Name a river", "");
+    ask(&server, bob, "u1", "Name a mountain", "");
+    ask(&server, bob, "u1", "Keep this out", "no");
+    let project = store.project_by_name("collected").unwrap().id;
+    wait_until("three prompts", || all_prompts(&store, project).len() == 3);
+    let prompts = all_prompts(&store, project);
+    let texts: Vec<String> = prompts.iter().map(|prompt| serde_json::to_string(&prompt.prompt).unwrap()).collect();
+    assert!(texts.iter().any(|text| text.contains("[email]")), "{texts:?}");
+    assert!(!texts.iter().any(|text| text.contains("jo@") || text.contains("Keep this out")), "{texts:?}");
+    let mut users: Vec<String> = prompts.iter().filter_map(|prompt| prompt.user_id.clone()).collect();
+    assert!(users.iter().all(|user| user.starts_with("u-")), "pseudonyms: {users:?}");
+    users.sort();
+    users.dedup();
+    assert_eq!(users.len(), 3, "a user of one key is not the user of another");
+
+    let metrics = |line: &str| {
+        let response = server.agent.get(server.url("/metrics")).header("Authorization", format!("Bearer {alice}"));
+        let page = response.call().unwrap().body_mut().read_to_string().unwrap();
+        page.lines().any(|found| found == line)
+    };
+    // At most three a user, and what is there already isn't written again.
+    for i in 0..4 {
+        ask(&server, alice, "u2", &format!("{i} is a number that begins this prompt"), "");
+    }
+    wait_until("the limit", || metrics("helpmate_prompts_collected_total{outcome=\"over_user_limit\"} 2"));
+    ask(&server, bob, "u1", "Name a mountain", "");
+    wait_until("the duplicate", || metrics("helpmate_prompts_collected_total{outcome=\"duplicate\"} 1"));
+
+    // Each key's users are its own to delete.
+    let delete = |key: &str, user: &str| {
+        let call = server.agent.delete(server.url(&format!("/v1/prompts?user={user}")));
+        let mut response = call.header("Authorization", format!("Bearer {key}")).call().unwrap();
+        let answer: serde_json::Value = serde_json::from_str(&response.body_mut().read_to_string().unwrap()).unwrap();
+        answer["deleted"].as_u64().unwrap()
+    };
+    assert_eq!(delete(bob, "u2"), 0);
+    assert_eq!(delete(alice, "u2"), 3);
+    let left: Vec<String> =
+        all_prompts(&store, project).iter().map(|prompt| serde_json::to_string(&prompt.prompt).unwrap()).collect();
+    assert!(!left.iter().any(|text| text.contains("river") || text.contains("is a number")), "{left:?}");
+}
+
+struct ByLength;
+
+impl Judge for ByLength {
+    fn scores(&mut self, _: &Prompt, answers: &[String]) -> Result<Vec<Vec<f64>>, String> {
+        Ok(vec![answers.iter().map(|answer| answer.len() as f64).collect()])
+    }
+}
+
+#[test]
+fn candidates_are_written_once_and_the_queue_is_ordered_by_doubt() {
+    let (_folder, store) = store();
+    let project = store.create_project(Actor::Operator, "rank", &Settings::instructgpt()).unwrap().id;
+    let texts = ["Once upon a time", "The sea is", "A list of three things", "x", "Why is it so?"];
+    let new: Vec<NewPrompt> = texts.iter().map(|text| NewPrompt::new(Prompt::Text((*text).into()))).collect();
+    store.add_prompts(Actor::Operator, project, &new).unwrap();
+    let server = common::start();
+    let request =
+        GenerationRequest { model: "tiny".into(), k: 3, max_new_tokens: 12, temperature: 1.0, top_p: 1.0, seed: 5 };
+    let log: serve::Log = Arc::new(|message| eprintln!("{message}"));
+    let start = || {
+        Candidates::start(Means {
+            store: store.clone(),
+            models: Some(server.worker.clone()),
+            endpoints: None,
+            judge: Some(Box::new(|| Ok(Box::new(ByLength) as Box<dyn Judge>))),
+            log: log.clone(),
+        })
+        .unwrap()
+    };
+    let state = |id: label::Id| store.generations(project).unwrap().into_iter().find(|g| g.id == id).unwrap();
+    let is_over = |id: label::Id| {
+        matches!(&format!("{:?}", state(id).state).to_lowercase()[..], "done" | "\"done\"" | "failed" | "\"failed\"")
+    };
+    let running = start();
+    let first = store.add_generation(Actor::Operator, project, &request).unwrap();
+    wait_until("the first generation", || is_over(first));
+    assert_eq!(state(first).error, None);
+    let of = |prompt: &StoredPrompt| store.candidates(Actor::Operator, prompt.id).unwrap();
+    let before: Vec<usize> = all_prompts(&store, project).iter().map(|prompt| of(prompt).len()).collect();
+    assert!(before.iter().all(|n| (1..=3).contains(n)), "{before:?}");
+    assert!(all_prompts(&store, project).iter().any(|prompt| prompt.priority > 0.0), "doubt orders the queue");
+    // The answers are there: nothing is written twice. A model that isn't served is said so.
+    let nobody = GenerationRequest { model: "nobody".into(), ..request.clone() };
+    let wrong = store.add_generation(Actor::Operator, project, &nobody).unwrap();
+    wait_until("the wrong generation", || is_over(wrong));
+    assert!(state(wrong).error.unwrap().contains("not served here (models: tiny, other)"));
+    drop(running);
+}
