@@ -56,7 +56,7 @@ fn steps(model: &mut Model, batch: &TreeBatch, request: &Request, derivatives: &
         (Optimizer::new(model, ADAM), model.new_gradients(), Workspace::default());
     let mut one = |model: &mut Model| {
         let started = Instant::now();
-        gradients.zero();
+        gradients.zero(&device);
         model.forward_backward(batch, request, derivatives, Noise::default(), &mut workspace, &mut gradients);
         let norm = gradients.sum_of_squares(&device).sqrt();
         optimizer.step(model, &gradients, 1e-4, (1.0 / norm.max(1.0)) as f32);
@@ -166,7 +166,7 @@ pub fn kwise(device: &Device, precision: Precision, how: Sharing, k: usize, prom
     let mut computed = 0;
     let mut one = |model: &mut Model| {
         let started = Instant::now();
-        gradients.zero();
+        gradients.zero(&device);
         computed = 0;
         for group in &groups {
             let (batch, scalars) = ranked_batch(how, &prompt_ids, &answers, group);

@@ -60,6 +60,28 @@ pub fn scale(device: &Device, y: &mut [f32], factor: f32) {
     });
 }
 
+/// y = value.
+pub fn fill(device: &Device, y: &mut [f32], value: f32) {
+    let shared = SharedMut::new(y);
+    device.pool.split(shared.len(), GRAIN, |_, range| {
+        // SAFETY: the ranges of a split don't overlap.
+        unsafe { shared.range(range) }.fill(value);
+    });
+}
+
+/// y = y + share·(x − y): an exponential moving average takes x in.
+pub fn blend(device: &Device, y: &mut [f32], x: &[f32], share: f32) {
+    assert_eq!(y.len(), x.len(), "y and x");
+    let shared = SharedMut::new(y);
+    device.pool.split(x.len(), GRAIN, |_, range| {
+        // SAFETY: the ranges of a split don't overlap.
+        let y = unsafe { shared.range(range.clone()) };
+        for (y, x) in y.iter_mut().zip(&x[range]) {
+            *y += share * (x - *y);
+        }
+    });
+}
+
 /// Row i of out = row ids\[i\] of table `[V, D]`.
 pub fn gather_rows(device: &Device, table: &[f32], width: usize, ids: &[u32], out: &mut [f32]) {
     assert_eq!(out.len(), ids.len() * width, "rows of {width} for {} ids", ids.len());
@@ -198,6 +220,12 @@ mod tests {
                 assert!((0..n).all(|i| y[i] == before[i] + x[i]));
                 scale(&device, &mut y, -0.7);
                 assert!((0..n).all(|i| y[i] == (before[i] + x[i]) * -0.7));
+                let scaled = y.clone();
+                blend(&device, &mut y, &x, 0.3);
+                assert!((0..n).all(|i| y[i] == scaled[i] + 0.3 * (x[i] - scaled[i])));
+                fill(&device, &mut y, f32::NAN);
+                fill(&device, &mut y, 2.5); // whatever stood there
+                assert!(y.iter().all(|&y| y == 2.5));
             }
         }
     }

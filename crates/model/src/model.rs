@@ -112,8 +112,8 @@ pub struct Gradients {
 
 impl Gradients {
     /// All zero.
-    pub fn zero(&mut self) {
-        self.flat.fill(0.0);
+    pub fn zero(&mut self, device: &Device) {
+        kernels::elementwise::fill(device, &mut self.flat, 0.0);
     }
     /// Σ g² in f64.
     pub fn sum_of_squares(&self, device: &Device) -> f64 {
@@ -122,10 +122,6 @@ impl Gradients {
     /// Multiplies all.
     pub fn scale(&mut self, device: &Device, factor: f32) {
         kernels::elementwise::scale(device, &mut self.flat, factor);
-    }
-    /// Adds another's, weighted.
-    pub fn add_scaled(&mut self, other: &Gradients, factor: f32) {
-        self.flat.iter_mut().zip(&other.flat).for_each(|(g, o)| *g += factor * o);
     }
     /// The buffer.
     pub fn as_slice(&self) -> &[f32] {
@@ -179,7 +175,7 @@ impl Model {
                 if is_matrix { range * normal() } else { f32::from(u8::from(is_norm)) }
             };
             let values: Vec<f32> = (0..length).map(|_| value()).collect();
-            parameters::place(&mut model.parameters, device, idx, &values);
+            parameters::place(&mut model.parameters, device, idx, &values, &mut Vec::new());
         }
         model.init_adapters(normal);
         model.parameters.repack(device);
@@ -230,16 +226,20 @@ impl Model {
         let wanted: Vec<(String, Vec<usize>)> =
             self.parameters.file_tensors().into_iter().map(|t| (t.name, t.shape)).collect();
         let scalar = self.family.name(Slot::ScalarHead).to_string() + ".weight";
+        // The first touch of fresh memory takes longest, so all threads share it; what is read goes through two buffers
+        // that are touched once.
+        kernels::elementwise::fill(&self.device, &mut self.parameters.flat, 0.0);
+        let (mut values, mut arranged) = (Vec::new(), Vec::new());
         for (idx, (name, shape)) in wanted.iter().enumerate() {
             if *name == scalar && source.shape(name).is_none() {
                 continue;
             }
             // the embedding is the first tensor
-            let values = match self.parameters.grows {
-                true if idx == 0 => readout::read_grown(source, &fields, name, shape)?,
-                _ => parameters::read_tensor(source, &fields, name, shape)?,
-            };
-            parameters::place(&mut self.parameters, &self.device, idx, &values);
+            match self.parameters.grows {
+                true if idx == 0 => readout::read_grown(source, &fields, name, shape, &mut values)?,
+                _ => parameters::read_tensor(source, &fields, name, shape, &mut values)?,
+            }
+            parameters::place(&mut self.parameters, &self.device, idx, &values, &mut arranged);
         }
         self.adopt_token();
         self.parameters.repack(&self.device);

@@ -361,26 +361,33 @@ pub(crate) fn find_name(source: &dyn TensorSource, name: &str) -> Option<String>
     [Some(name), bare].into_iter().flatten().find(|n| source.shape(n).is_some()).map(str::to_string)
 }
 
-/// Reads one tensor after checking its shape.
+/// Reads one tensor into `values` after checking its shape.
 pub(crate) fn read_tensor(
     source: &dyn TensorSource,
     fields: &Fields,
     name: &str,
     shape: &[usize],
-) -> Result<Vec<f32>, ModelError> {
+    values: &mut Vec<f32>,
+) -> Result<(), ModelError> {
     let found = find_name(source, name)
         .ok_or_else(|| fields.invalid(format!("tensor `{name}` is missing (expected shape {shape:?})")))?;
     let actual = source.shape(&found).unwrap_or_default();
     if actual != shape {
         return Err(fields.invalid(format!("tensor `{found}` has shape {actual:?}, expected {shape:?}")));
     }
-    let mut values = vec![0.0; shape.iter().product()];
-    source.read(&found, &mut values)?;
-    Ok(values)
+    values.resize(shape.iter().product(), 0.0);
+    source.read(&found, values)
 }
 
-/// Puts a tensor's values (in the file's layout) where they belong. Packed copies of flat weights are made by `repack`.
-pub(crate) fn place(parameters: &mut Parameters, device: &Device, tensor_idx: usize, values: &[f32]) {
+/// Puts a tensor's values (in the file's layout) where they belong, by way of `arranged` where they change places. Packed
+/// copies of flat weights are made by `repack`.
+pub(crate) fn place(
+    parameters: &mut Parameters,
+    device: &Device,
+    tensor_idx: usize,
+    values: &[f32],
+    arranged: &mut Vec<f32>,
+) {
     enum Goal {
         Flat(usize, usize),
         Packed(usize),
@@ -405,10 +412,15 @@ pub(crate) fn place(parameters: &mut Parameters, device: &Device, tensor_idx: us
     };
     let name = tensor.name.clone();
     drop(tensors);
-    let mut arranged = vec![0.0; values.len()];
-    transform(kind, n_rows, n_in, values, &mut arranged, false);
+    let arranged: &[f32] = if kind == Transform::Plain {
+        values
+    } else {
+        arranged.resize(values.len(), 0.0);
+        transform(kind, n_rows, n_in, values, arranged, false);
+        arranged
+    };
     match goal {
-        Goal::Flat(offset, length) => parameters.flat[offset..offset + length].copy_from_slice(&arranged),
+        Goal::Flat(offset, length) => parameters.flat[offset..offset + length].copy_from_slice(arranged),
         Goal::Packed(first_row) => {
             let Parameters { embedding, layers, lm_head, .. } = parameters;
             let linears = layers.iter_mut().flat_map(|l| [&mut l.qkv, &mut l.output, &mut l.up, &mut l.down]);
@@ -417,9 +429,9 @@ pub(crate) fn place(parameters: &mut Parameters, device: &Device, tensor_idx: us
             let linear = linears.chain([embedding]).chain(lm_head.as_mut()).find(holds);
             let linear = linear.expect("every packed tensor has its linear");
             if let Storage::Bf16(packed) = &mut linear.storage {
-                packed.pack_rows(device, first_row, &arranged);
+                packed.pack_rows(device, first_row, arranged);
             } else {
-                stage(linear, device, first_row, &arranged);
+                stage(linear, device, first_row, arranged);
             }
         }
     }

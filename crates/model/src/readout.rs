@@ -220,10 +220,11 @@ pub(crate) fn read_grown(
     fields: &Fields,
     name: &str,
     shape: &[usize],
-) -> Result<Vec<f32>, ModelError> {
+    values: &mut Vec<f32>,
+) -> Result<(), ModelError> {
     let in_file = parameters::find_name(source, name).and_then(|found| source.shape(&found));
     let rows = in_file.and_then(|shape| shape.first().copied()).unwrap_or(shape[0]).min(shape[0]);
-    let mut values = parameters::read_tensor(source, fields, name, &[rows, shape[1]])?;
+    parameters::read_tensor(source, fields, name, &[rows, shape[1]], values)?;
     values.resize(shape[0] * shape[1], 0.0);
-    Ok(values)
+    Ok(())
 }

@@ -1,5 +1,7 @@
 //! An exponential moving average of the weights. InstructGPT keeps one with decay .992 (arXiv 2203.02155, App. C.4).
 
+use kernels::{Device, elementwise};
+
 /// ā ← d·ā + (1 − d)·w after every step, ā₀ = the starting weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Average {
@@ -11,26 +13,23 @@ pub struct Average {
 
 impl Average {
     /// Takes in the weights after a step.
-    pub fn update(&mut self, weights: &[f32]) {
-        assert_eq!(self.values.len(), weights.len(), "average and weights differ in length");
-        let take = (1.0 - self.decay) as f32;
-        for (average, weight) in self.values.iter_mut().zip(weights) {
-            *average += take * (weight - *average);
-        }
+    pub fn update(&mut self, device: &Device, weights: &[f32]) {
+        elementwise::blend(device, &mut self.values, weights, (1.0 - self.decay) as f32);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Average;
+    use super::*;
 
     /// d = .75: 8 → .75·8 + .25·4 = 7 → .75·7 + .25·(−1) = 5.
     #[test]
     fn worked_value() {
         let mut average = Average { decay: 0.75, values: vec![8.0] };
-        average.update(&[4.0]);
+        let device = Device::detect(Some(1));
+        average.update(&device, &[4.0]);
         assert_eq!(average.values, [7.0]);
-        average.update(&[-1.0]);
+        average.update(&device, &[-1.0]);
         assert_eq!(average.values, [5.0]);
     }
 }

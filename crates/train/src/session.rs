@@ -112,7 +112,7 @@ impl<'a> Session<'a> {
     /// Starts the clock of a step.
     pub fn start_step(&mut self) {
         self.clock = Instant::now();
-        self.gradients.zero();
+        self.gradients.zero(self.model.device());
     }
 
     /// Clips and steps: g ← g·min(1, max/(‖g‖ + 1e-6)) as PyTorch's `clip_grad_norm_`, AdamW, moving average.
@@ -126,7 +126,7 @@ impl<'a> Session<'a> {
         let lr = self.learning_rate();
         self.optimizer.step(&mut self.model, &self.gradients, lr as f32, scale as f32);
         if let Some(average) = &mut self.average {
-            average.update(self.model.trainable());
+            average.update(self.model.device(), self.model.trainable());
         }
         Ok(grad_norm)
     }

@@ -20,9 +20,9 @@ impl Learner<'_> {
         examples: &[&Example],
         shared_prefix: bool,
     ) -> Result<Update, TrainError> {
-        session.gradients.zero();
+        session.gradients.zero(session.model.device());
         if let Some(Companion { gradients, .. }) = &mut session.beside.companion {
-            gradients.zero();
+            gradients.zero(session.model.device());
         }
         let mut update = Update::default();
         let mut advantages = column(minibatch.iter().copied(), |rollout| &rollout.advantages);

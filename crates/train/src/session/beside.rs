@@ -171,7 +171,7 @@ impl Session<'_> {
         let lr = self.learning_rate();
         self.optimizer.step(&mut self.model, &self.gradients, lr as f32, scale as f32);
         if let Some(average) = &mut self.average {
-            average.update(self.model.trainable());
+            average.update(self.model.device(), self.model.trainable());
         }
         self.count_steps();
     }
