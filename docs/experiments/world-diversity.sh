@@ -11,7 +11,7 @@ for seed in "$@"; do
     once hundred.jsonl sh -c 'head -n 60 questions.jsonl > hundred.jsonl; head -n 60 bare.jsonl > hundred-bare.jsonl'
     folder=loop-$size-$seed
     set -- "$folder/sft" "$folder/ppo" "$folder/ppo-ptx"
-    for long in "long-ppo-$seed" "long-ppo-ptx-$seed"; do # 150 steps without a KL penalty, where world-ptx.sh has made them
+    for long in "long-ppo-$seed" "long-ppo-ptx-$seed"; do # 100 steps without a KL penalty, where world-ptx.sh has made them
         [ "$size" != 0.5m ] || [ ! -d "$long/final" ] || set -- "$@" "$long"
     done
     models=

@@ -31,12 +31,11 @@ learn() { # NAME SEED RANKINGS BATCH OPTION… → rm-NAME, its scores of the te
 
 for seed in "$@"; do
     loop 0.5m "$seed"
-    pools reward 1600 "$seed"
+    pools reward 600 "$seed"
     pools eval 200 "$seed"
-    big=pool-reward-$seed.jsonl few=pool-few-$seed.jsonl least=pool-least-$seed.jsonl test=pool-eval-$seed.jsonl
-    once "$few" "$rows" head 800 "$big" "$few"
-    once "$least" "$rows" head 200 "$big" "$least"
-    for group in gold $all; do # the true utility of each group: no noise, no ties, no mistakes
+    few=pool-reward-$seed.jsonl least=pool-least-$seed.jsonl test=pool-eval-$seed.jsonl
+    once "$least" "$rows" head 150 "$few" "$least"
+    for group in $all; do # the true utility of each group: no noise, no ties, no mistakes
         rank "truth-$group-$seed" "$test" --k 8 --groups "$group" --noise 0 --tie 0 --mistake 0
     done
 
@@ -53,13 +52,9 @@ for seed in "$@"; do
         learn "k-$k-$seed" "$seed" "rankings-k-$k-$seed.jsonl" $((64 / k))
     done
 
-    # The number of prompts: 200, 800 (above), 1,600; and 1,600 judged without fault by what gold values.
-    rank "n-200-$seed" "$least" --k 4 --seed "$seed"
-    rank "n-1600-$seed" "$big" --k 4 --seed "$seed"
-    rank "clean-$seed" "$big" --k 8 --groups gold --noise 0 --tie 0 --mistake 0 --seed "$seed"
-    learn "n-200-$seed" "$seed" "rankings-n-200-$seed.jsonl" 16
-    learn "n-1600-$seed" "$seed" "rankings-n-1600-$seed.jsonl" 16
-    learn "clean-$seed" "$seed" "rankings-clean-$seed.jsonl" 8
+    # The number of prompts: 150 and 600 (above).
+    rank "n-150-$seed" "$least" --k 4 --seed "$seed"
+    learn "n-150-$seed" "$seed" "rankings-n-150-$seed.jsonl" 16
 
     # Three groups of labelers: without one of them, and with all on as many rankings (labelers take turns, twelve a round).
     # shellcheck disable=SC2086 # the groups are several words

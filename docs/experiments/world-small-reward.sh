@@ -6,9 +6,9 @@ helpmate=$1 out=$2
 shift 2
 . "$(dirname "$0")/world.sh"
 for seed in "$@"; do
-    loop 2m "$seed" # has the arm of equal size
+    [ -d "loop-2m-$seed/ppo/final" ] || loop 2m "$seed" # has the arm of equal size
     loop 0.5m "$seed"
-    questions 2m "$seed"
+    questions 0.5m "$seed"
     folder=loop-2m-$seed
     rm=small-rm-$seed
     # The same rankings, held-out rows and settings; only what it begins as is smaller.
@@ -18,11 +18,9 @@ for seed in "$@"; do
     once "small-ppo-$seed/final" "$helpmate" ppo --model "$folder/sft" --reward "$rm" --value "$rm/final" --prompts "$folder/data/policy.jsonl" \
         --gold rule:world --seed "$seed" --lr 1e-4 --max-steps 60 --set ppo.value_lr=3e-4 --set ppo.rollout_batch=64 \
         --set ppo.minibatches=2 --set ppo.beta=0.1 --set ppo.max_new_tokens=48 --threads "$threads" --out "small-ppo-$seed"
-    answers "small-ppo-$seed" "small-answers-$seed" "7$seed"
-    for size in 2m 0.5m; do # both reward models on both policies' answers
-        reward=$folder/rm
-        [ $size = 2m ] || reward=$rm
-        once "small-answers-$seed-by-$size.jsonl" "$helpmate" score --reward "$reward" --data "small-answers-$seed.jsonl" --skip-bad \
-            --threads "$threads" --out "small-answers-$seed-by-$size.jsonl"
+    for arm in sft ppo small; do
+        model=$folder/$arm
+        [ $arm != small ] || model=small-ppo-$seed
+        answers "$model" "small-$arm-$seed" "7$seed" # the same chance for each
     done
 done

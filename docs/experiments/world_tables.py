@@ -120,10 +120,9 @@ def accuracy_of(run):
 
 def small_reward(out, _):
     rows, columns = [], []
-    for seed in seeds_of(out, r"small-answers-(\d+)-gold\.jsonl"):
+    for seed in seeds_of(out, r"small-small-(\d+)-gold\.jsonl"):
         loop = f"{out}/loop-2m-{seed}"
-        gold = {name: gold_of(f"{loop}/answers/{name}.jsonl") for name in ("sft", "ppo")}
-        gold["small"] = gold_of(f"{out}/small-answers-{seed}-gold.jsonl")
+        gold = {name: gold_of(f"{out}/small-{name}-{seed}-gold.jsonl") for name in ("sft", "ppo", "small")}
         equal, small = accuracy_of(f"{loop}/rm"), accuracy_of(f"{out}/small-rm-{seed}")
         kl = [mean(m["kl_k1"] for m in lines(f"{run}/metrics.jsonl")[-5:]) for run in (f"{loop}/ppo", f"{out}/small-ppo-{seed}")]
         means = [mean(gold[name].values()) for name in ("sft", "ppo", "small")]
@@ -311,10 +310,9 @@ def labelers(out, _):
         table(head + (["a labeler's own ranking"] if names[0][2] else []), rows)
 
     print(f"seeds {seeds}; accuracy against the labelers' true utility on the answers to 200 evaluation prompts\n")
-    section("Noise (K = 4, 800 prompts)", [(f"noise {s}", f"noise-{s}", f"labelers-{s}") for s in ("0", "0.12", "0.3", "1")])
+    section("Noise (K = 4, 600 prompts)", [(f"noise {s}", f"noise-{s}", f"labelers-{s}") for s in ("0", "0.12", "0.3", "1")])
     section("The same answers in rankings of K (noise .12)", [("K = 2", "k-2", None), ("K = 4", "noise-0.12", None), ("K = 8", "k-8", None)])
-    section("Number of prompts (K = 4, noise .12)", [("200", "n-200", None), ("800", "noise-0.12", None), ("1,600", "n-1600", None)])
-    section("1,600 prompts, K = 8, no fault, against gold", [("gold, no fault", "clean", None)], "gold")
+    section("Number of prompts (K = 4, noise .12)", [("150", "n-150", None), ("600", "noise-0.12", None)])
     print("**A group held out (K = 4, noise .12; two thirds of the rankings in each arm)**\n")
     rows = []
     for group in groups:
@@ -410,13 +408,11 @@ def discrimination(out, _):
 
 def why(out, _):
     rows, columns = [], {}
-    for seed in seeds_of(out, r"why-gold-(\d+)-100-gold\.jsonl"):
+    for seed in seeds_of(out, r"why-gold-(\d+)-60-gold\.jsonl"):
         loop = f"{out}/loop-0.5m-{seed}/answers"
         sft = gold_of(f"{loop}/sft.jsonl")
         arms = {"the loop's reward model, 60": f"{loop}/ppo.jsonl"}
-        for arm, name in (("gold", "gold as the reward"), ("clean", "1,600 faultless rankings")):
-            for steps in (60, 100):
-                arms[f"{name}, {steps}"] = f"{out}/why-{arm}-{seed}-{steps}-gold.jsonl"
+        arms |= {f"gold as the reward, {steps}": f"{out}/why-gold-{seed}-{steps}-gold.jsonl" for steps in (60, 100)}
         for arm, path in arms.items():
             if not os.path.exists(path):
                 continue
