@@ -3,6 +3,7 @@
 //! Knows the layout of the repository and the Rust tools; knows nothing of models. No dependencies, so that the
 //! first command on a fresh machine starts at once.
 
+mod services;
 mod test;
 mod tidy;
 

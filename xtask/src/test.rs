@@ -2,6 +2,7 @@
 //!
 //! One profile (release) throughout, so that no dependency is compiled twice. A failing step does not hide the next.
 
+use crate::services;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -90,8 +91,14 @@ fn perform(root: &Path, step: &Step) -> Outcome {
         println!("=== {} SKIPPED: {reason}", step.name);
         return Outcome::Skipped(reason);
     }
-    let began = Instant::now();
     let mut command = cargo(root);
+    if step.name == "test" {
+        match services::install(root) {
+            Ok(()) => drop(command.env(services::REQUIRED, "1")),
+            Err(reason) => println!("=== not everything can be tested: {reason}"),
+        }
+    }
+    let began = Instant::now();
     command.args(&step.arguments).env("PATH", with_tools(root));
     if let Some((name, value)) = step.environment {
         command.env(name, value);
