@@ -2,7 +2,8 @@
 
 use crate::stub::{Reply, Stub};
 use crate::{Place, repository, rows};
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A file of the project's data, as an argument.
 fn shipped(name: &str) -> String {
@@ -28,6 +29,122 @@ fn shipped_templates_render_with_a_cluster_held_out() {
 }
 
 #[test]
+fn nothing_is_both_trained_on_and_evaluated() {
+    let place = Place::new();
+    let (templates, data, split) = (shipped("templates"), shipped("labelled.jsonl"), shipped("task_split.csv"));
+    let command =
+        format!("data render --templates {templates} --data {data} --out train.jsonl --held-out-out held.jsonl");
+    place.run(&format!("{command} --split {split} --t0 t0"));
+    let tasks = |file: &str| {
+        rows(&place.read(file)).iter().map(|row| row["task"].as_str().unwrap().to_owned()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(tasks("train.jsonl"), ["headlines", "question_kinds", "sizes"].map(str::to_owned).into());
+    assert_eq!(tasks("held.jsonl"), ["inference", "moods"].map(str::to_owned).into());
+    // T0+ trains on a task that the table evaluates.
+    let error = place.fails(&format!("{command} --split {split} --t0 t0+"), 1);
+    assert!(error.contains("task \"moods\" would be both trained on and evaluated"), "{error}");
+    assert!(error.contains("hint: --drop-overlap"), "{error}");
+    place.run(&format!("{command} --split {split} --t0 t0+ --drop-overlap"));
+    assert_eq!(tasks("held.jsonl"), ["inference".to_owned()].into());
+    assert!(tasks("train.jsonl").contains("reviews"));
+
+    // The same prompt in two tasks, one of them held out.
+    let template =
+        |task: &str| format!("task = '{task}'\n[[template]]\nname = 'n'\nprompt = '{{{{ a }}}}?'\ncompletion = 'c'\n");
+    std::fs::create_dir(place.path("t")).unwrap();
+    place.write("t/one.toml", &template("one"));
+    place.write("t/two.toml", &template("two"));
+    place.write(
+        "d.jsonl",
+        "{\"task\": \"one\", \"a\": \"x\"}\n{\"task\": \"two\", \"a\": \"y\"}\n{\"task\": \"two\", \"a\": \"x\"}\n",
+    );
+    place.write("c.json", r#"{"clusters": {"k": ["one"], "l": ["two"]}}"#);
+    let command = "data render --templates t --data d.jsonl --clusters c.json --hold-out k --out o.jsonl";
+    place.run(command);
+    let error = place.fails(&format!("{command} --held-out-out h.jsonl"), 1);
+    assert!(
+        error.contains("d.jsonl:3 and d.jsonl:1: the same prompt would be trained on and evaluated: \"x?\""),
+        "{error}"
+    );
+}
+
+#[test]
+fn caps_and_proportions_mix_tasks() {
+    let place = Place::new();
+    let (templates, data) = (shipped("templates"), shipped("labelled.jsonl"));
+    let counts = |options: &str| {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        let rendered = place.rows(&format!("data render --templates {templates} --data {data} {options}"));
+        rendered.iter().for_each(|row| *counts.entry(row["task"].as_str().unwrap().to_owned()).or_default() += 1);
+        ["reviews", "moods", "sizes"].map(|task| counts[task])
+    };
+    assert_eq!(counts(""), [96, 56, 72]);
+    assert_eq!(counts("--cap 60"), [60, 56, 60]);
+    // 96 reviews are more than 80, and 4 templates get 20 each; 72 and 56 rows aren't.
+    assert_eq!(counts("--cap-by-templates 80"), [20, 56, 72]);
+    // In proportion to 60, 56 and 60, as many as there are.
+    assert_eq!(counts("--rate-max 60"), [60, 56, 60]);
+    assert_eq!(counts("--rate-max 60 --cap 28"), [28, 26, 28]);
+}
+
+/// A model, a cluster held out, training, and rank classification before and after, in one command.
+#[test]
+fn an_unseen_kind_of_task_is_measured_before_and_after() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("t")).unwrap();
+    for (task, question) in [("parity", "even?"), ("size", "big?"), ("colour", "red?")] {
+        let template = |name: &str, form: &str| {
+            format!(
+                "[[template]]\nname = '{name}'\nanswer_choices = ['no', 'yes']\nprompt = '{form}'\ncompletion = '{{{{ answer_choices[label] }}}}'\n"
+            )
+        };
+        let (one, two) =
+            (template("ask", &format!("{{{{ x }}}} {question}")), template("tell", &format!("{question} {{{{ x }}}}")));
+        place.write(&format!("t/{task}.toml"), &format!("task = '{task}'\n{one}{two}"));
+    }
+    let row =
+        |task: &str, i: usize, label: usize| json!({"task": task, "x": format!("{i}"), "label": label}).to_string();
+    let data: Vec<String> = (0..20)
+        .flat_map(|i| {
+            [
+                row("parity", i, usize::from(i % 2 == 0)),
+                row("size", 100 + i, usize::from(i > 9)),
+                row("colour", 200 + i, 1),
+            ]
+        })
+        .collect();
+    place.write("d.jsonl", &data.join("\n"));
+    place.write("c.json", r#"{"clusters": {"numbers": ["parity"], "others": ["size", "colour"]}}"#);
+    let command = "unseen --model tiny --templates t --data d.jsonl --clusters c.json --hold-out numbers --out out \
+                   --batch-size 8 --epochs 8 --lr 1e-2 --seen-fraction 0.3 --set model.dtype=f32 --json";
+    let report: Value = serde_json::from_str(&place.run(command)).unwrap();
+    let (unseen, seen) = (&report["unseen"][0], &report["seen"][0]);
+    assert_eq!((&unseen["rows"], &unseen["renderings"], &unseen["chance"]), (&20.into(), &40.into(), &0.5.into()));
+    assert_eq!(unseen["majority"], 0.5);
+    let names: Vec<&str> = report["unseen"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["all", "parity", "parity: ask", "parity: tell"]);
+    let (trained, kept) = (report["renderings_trained"].as_u64().unwrap(), seen["renderings"].as_u64().unwrap());
+    assert_eq!(trained + kept, 80);
+    assert_eq!(report["steps"], trained.div_ceil(8) * 8);
+    // Colour is always yes: that is learnt in no time.
+    let colour = report["seen"].as_array().unwrap().iter().find(|change| change["name"] == "colour").unwrap();
+    assert_eq!(colour["after"]["value"], 1.0, "{colour}");
+    for change in [unseen, seen] {
+        let [low, high] = [0, 1].map(|end| change["difference"]["interval"][end].as_f64().unwrap());
+        assert!(low <= change["difference"]["value"].as_f64().unwrap() && high < 1.01, "{change}");
+    }
+    assert!(place.read("out/report.html").contains("unseen kind of task"));
+    // Again: nothing is trained, and the numbers are the same. Another experiment doesn't go there.
+    let steps = place.read("out/sft/metrics.jsonl");
+    assert_eq!(serde_json::from_str::<Value>(&place.run(command)).unwrap(), report);
+    assert_eq!(place.read("out/sft/metrics.jsonl"), steps);
+    let error = place.fails(&command.replace("1e-2", "2e-2"), 2);
+    assert!(error.contains("another experiment is there"), "{error}");
+    let error = place.fails(&command.replace("numbers", "nothing").replace("--out out", "--out new"), 2);
+    assert!(error.contains("no cluster \"nothing\", expected one of numbers, others"), "{error}");
+}
+
+#[test]
 fn broken_templates_and_rows_are_named() {
     let place = Place::new();
     let check = |prompt: &str, data: &str, expected: &str| {
@@ -41,6 +158,42 @@ fn broken_templates_and_rows_are_named() {
     let endless = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}";
     check(endless, "{\"a\": 1}\n", "d.jsonl:1: template \"n\": it takes more steps than a template may");
     check("x", "{}\n[1]\n", "d.jsonl:2: found no object");
+    check("x", "", "d.jsonl: no rows");
+    check("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "{}\n", "d.jsonl:1: template \"n\": ");
+    check("{{ [1, 2][a] }}{{ a.b.c }}", "{\"a\": \"text\"}\n", "d.jsonl:1: template \"n\": ");
+    check("{% if %}", "{}\n", "t.toml: template \"n\": ");
+    // Counted, where that is wanted; CRLF, NUL and other scripts are text like any other.
+    place.write("t.toml", "task = 't'\n[[template]]\nname = 'n'\nprompt = '{{ a.b.c }}{{ d }}'\ncompletion = 'c'\n");
+    place.write(
+        "d.jsonl",
+        "{\"a\": {\"b\": {\"c\": \"x\"}}}\r\n{\"a\": 1}\r\n{\"a\": {\"b\": {}}, \"d\": \"\\u0000 語\"}\r\n",
+    );
+    let output = place.command("data render --all --templates t.toml --data d.jsonl --skip-bad").output().unwrap();
+    assert!(crate::stderr(&output).contains("1 skipped: template \"n\": "), "{}", crate::stderr(&output));
+    let prompts: Vec<Value> =
+        rows(&String::from_utf8(output.stdout).unwrap()).iter().map(|row| row["prompt"].clone()).collect();
+    assert_eq!(prompts, ["x", "\0 語"]);
+    // A file that unfolds, one that isn't text, and one that isn't there.
+    let bomb: String = (1..40).map(|i| format!("l{i}: &l{i} [*l{}, *l{}]\n", i - 1, i - 1)).collect();
+    place.write("bomb.yaml", &format!("l0: &l0 [x, x]\n{bomb}"));
+    std::fs::write(place.path("latin.toml"), b"task = '\xe9'").unwrap();
+    for (file, expected) in [("bomb.yaml", "bomb.yaml:"), ("latin.toml", "latin.toml"), ("none.yaml", "none.yaml")] {
+        let error = place.fails(&format!("data render --templates {file} --data d.jsonl"), 1);
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn text_of_other_scripts_is_compared_where_that_is_asked_for() {
+    let place = Place::new();
+    place.write("seeds.jsonl", "{\"instruction\": \"Напиши короткое стихотворение о море\"}\n");
+    place.write("candidates.jsonl", "{\"instruction\": \"Xнапиши короткое стихотворение о море\"}\n");
+    let filter = "self-instruct filter --recipe alpaca --seeds seeds.jsonl --candidates candidates.jsonl";
+    // The published tokenizer sees one Latin letter: nothing is like anything.
+    assert_eq!((&place.rows(filter)[0]["max"], &place.rows(filter)[0]["kept"]), (&0.0.into(), &true.into()));
+    let unicode = &place.rows(&format!("{filter} --unicode"))[0];
+    // Four words of five on both sides.
+    assert!((unicode["max"].as_f64().unwrap() - 0.8).abs() < 1e-12 && unicode["kept"] == false, "{unicode}");
 }
 
 #[test]

@@ -3,21 +3,25 @@
 
 mod bases;
 mod commands;
+mod curation;
 mod errors;
 mod evaluation;
 mod instruction_data;
 mod interruption;
 mod judgements;
+mod pages;
 mod pull;
 mod quickstart;
 mod references;
 mod reward_service;
 mod rewards;
+mod self_instruct;
 mod stages;
 #[allow(dead_code)] // the hub client's own tests use the rest
 #[path = "../../crates/endpoint/tests/stub/mod.rs"]
 mod stub;
 mod training;
+mod truth;
 mod world;
 
 use assert_cmd::Command;

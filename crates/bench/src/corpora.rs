@@ -7,6 +7,9 @@ use text::minhash::{NearDuplicates, Shingles, Sketch, Sketcher};
 use text::rouge::RougePool;
 use text::token::Words;
 
+/// Comparisons whose scores are summed, to be the same in a peer.
+const N_CHECKED: usize = 20_000;
+
 /// Words of a small, skewed vocabulary: low numbers are common.
 fn words(seed: u64, n: usize) -> Vec<u32> {
     let mut state = (seed * 2_654_435_761 % (1 << 32)) as u32;
@@ -27,14 +30,18 @@ fn sentence(seed: u64) -> String {
 pub fn rouge_filter(n_pool: u64, n_candidates: u64) -> Value {
     let mut pool = RougePool::new(Words::Ascii);
     (0..n_pool).for_each(|i| pool.push(&sentence(i + 1)));
-    let (mut pattern, mut scores, mut checksum) = (Pattern::default(), Vec::new(), 0.0);
+    let (mut pattern, mut scores, mut checksum, mut check) = (Pattern::default(), Vec::new(), 0.0, 0.0);
     let began = Instant::now();
     for i in 0..n_candidates {
         pool.scores_into(&sentence(1_000_003 + i), 0, &mut pattern, &mut scores);
         checksum += scores.iter().sum::<f64>();
+        if i == 0 {
+            // What the peers compute too: this candidate against the pool's first, each score weighted by its place.
+            check = scores.iter().take(N_CHECKED).enumerate().map(|(j, f)| f * (1.0 + (j % 7) as f64)).sum::<f64>();
+        }
     }
     let seconds = began.elapsed().as_secs_f64();
-    json!({"comparisons_per_second": (n_pool * n_candidates) as f64 / seconds, "seconds": seconds, "checksum": checksum,
+    json!({"comparisons_per_second": (n_pool * n_candidates) as f64 / seconds, "seconds": seconds, "checksum": checksum, "check": check,
         "peak_bytes": crate::measure::peak_memory()})
 }
 

@@ -187,11 +187,18 @@ impl Suite {
             Peer::None => "none",
         };
         let (a, b) = (median(&ours, row.figure), median(&peers, row.figure));
+        // What both computed, where they say so: a faster way to another result is none.
+        let checks = (median(&ours, "check"), median(&peers, "check"));
+        if let (Some(ours), Some(theirs)) = checks
+            && (ours - theirs).abs() > 1e-12 * theirs.abs().max(1.0)
+        {
+            return Err(std::io::Error::other(format!("{}: ours computed {ours}, the peer {theirs}", row.name)));
+        }
         Ok(json!({
             "name": row.name, "figure": row.figure, "ours": a, "peer": b, "ratio": ratio(a, b), "peer_name": peer_name,
             "ours_peak_bytes": median(&ours, "peak_bytes"), "peer_peak_bytes": median(&peers, "peak_bytes"),
             "peak_ratio": ratio(median(&ours, "peak_bytes"), median(&peers, "peak_bytes")),
-            "rounds": self.rounds, "ours_all": all(&ours, row.figure), "peer_all": all(&peers, row.figure),
+            "check": checks.0, "peer_check": checks.1, "rounds": self.rounds, "ours_all": all(&ours, row.figure), "peer_all": all(&peers, row.figure),
             "commit": commit(), "machine": machine(), "unix_time": seconds_since_epoch(),
         }))
     }

@@ -22,6 +22,7 @@ mod self_instruct;
 mod sft;
 mod stats;
 mod tokenizer;
+mod unseen;
 mod verify;
 mod world;
 
@@ -56,6 +57,7 @@ pub enum Command {
     Data(data::Data),
     #[command(subcommand)]
     SelfInstruct(self_instruct::SelfInstruct),
+    Unseen(unseen::Unseen),
     #[command(subcommand)]
     Tokenizer(tokenizer::Tokenizer),
     #[command(subcommand)]
@@ -88,6 +90,7 @@ impl Command {
             Command::Stats(command) => command.run(),
             Command::Data(command) => command.run(context),
             Command::SelfInstruct(command) => command.run(context),
+            Command::Unseen(command) => command.run(context),
             Command::Tokenizer(command) => command.run(),
             Command::World(command) => command.run(),
             Command::Runs(command) => command.run(),

@@ -11,6 +11,7 @@ mod context;
 mod conversion;
 mod error;
 mod interrupt;
+mod labelled;
 mod loading;
 mod output;
 mod progress;

@@ -24,6 +24,8 @@ mod run;
 pub mod statistic;
 mod subject;
 pub mod task;
+pub mod truth;
+pub mod unseen;
 
 pub use cache::AnswerCache;
 pub use compare::{Comparison, Difference};
@@ -32,7 +34,7 @@ pub use estimate::Estimate;
 pub use item::{Answer, Ask, Divergence, Item, LogLikelihood, Sample, Sampling};
 pub use metric::{Better, Metric, Scale, Score};
 pub use prefix::PrefixTree;
-pub use result::{Evaluation, ItemResult, SubjectFacts, TaskResult};
+pub use result::{Evaluation, ItemResult, ModelResult, SubjectFacts, TaskResult};
 pub use run::{Progress, RunOptions, run};
 pub use subject::{Subject, SubjectOptions};
 pub use task::{Data, Row, Settings, Task};

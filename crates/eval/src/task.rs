@@ -97,6 +97,8 @@ pub struct Settings {
     pub temperature: Option<f32>,
     /// For toxicity: what scores a text.
     pub scorer: Option<std::sync::Arc<text::linear::LinearScorer>>,
+    /// For truthfulqa_gen: what judges an answer, at most one judge a quality.
+    pub judges: Vec<std::sync::Arc<crate::truth::Judge>>,
 }
 
 /// A row of data and where it stands.

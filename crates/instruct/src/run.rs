@@ -13,7 +13,7 @@ use crate::filter::{Filter, Judgement, Similarity};
 use crate::instance::{self, Instance};
 use crate::prompt::{self, Prompts};
 use crate::recipe::{Recipe, says_yes};
-use crate::writer::{Answers, Budget, Spent, WriteError, Writer};
+use crate::writer::{Answers, Asked, Budget, Spent, WriteError, Writer};
 
 /// Instructions shown in a prompt of the paper's, and how many of them the model wrote itself.
 const N_SHOWN: usize = 8;
@@ -173,7 +173,7 @@ struct Kept {
 }
 
 impl Run<'_> {
-    fn ask(&mut self, requests: &[(CompletionRequest, u64)]) -> Result<Vec<CompletionAnswer>, WriteError> {
+    fn ask(&mut self, requests: &[Asked]) -> Result<Vec<CompletionAnswer>, WriteError> {
         let progress = &mut *self.progress;
         let budget = &self.settings.budget;
         self.answers.of(self.writer, requests, budget, &mut |spent| progress(Progress::Answer(*spent)))
@@ -189,7 +189,7 @@ impl Run<'_> {
         let mut barren = 0;
         while kept.tasks.len() < settings.target {
             let round = kept.outcome.rounds;
-            let requests: Vec<(CompletionRequest, u64)> = (0..settings.prompts_per_round.max(1))
+            let requests: Vec<Asked> = (0..settings.prompts_per_round.max(1))
                 .map(|i| (self.request(&kept, (round * settings.prompts_per_round + i) as u64), round as u64))
                 .collect();
             let answers = self.ask(&requests)?;

@@ -5,7 +5,7 @@
 
 mod service;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 use stdx::FileError;
 
 pub use service::Service;
+
+/// A request, and which of its samples is wanted: equal requests with different numbers are answered differently.
+pub type Asked = (CompletionRequest, u64);
 
 /// Whoever answers requests.
 pub trait Writer {
@@ -28,7 +31,7 @@ pub trait Writer {
     /// A request has no answer, and trying again won't help now.
     fn write(
         &mut self,
-        requests: &[CompletionRequest],
+        requests: &[Asked],
         answered: &mut dyn FnMut(usize, CompletionAnswer) -> Result<(), WriteError>,
     ) -> Result<(), WriteError>;
 }
@@ -162,27 +165,28 @@ impl Answers {
         Ok(Answers { path: path.to_path_buf(), file, known, spent })
     }
 
-    /// Answers to all requests, in their order: known ones from memory, the others from the writer. `sample` tells
-    /// equal requests apart that are to be answered differently.
+    /// Answers to all requests, in their order: known ones from memory, the others from the writer, each asked once.
     ///
     /// # Errors
     /// The writer has no answer to one, or the budget is spent; what was answered is kept.
     pub fn of(
         &mut self,
         writer: &mut dyn Writer,
-        requests: &[(CompletionRequest, u64)],
+        requests: &[Asked],
         budget: &Budget,
         progress: &mut dyn FnMut(&Spent),
     ) -> Result<Vec<CompletionAnswer>, WriteError> {
         let hashes: Vec<String> =
             requests.iter().map(|(request, sample)| hash(writer.name(), request, *sample)).collect();
-        let mut unknown: Vec<usize> = (0..requests.len()).filter(|&i| !self.known.contains_key(&hashes[i])).collect();
-        unknown.dedup_by_key(|i| hashes[*i].clone());
+        let mut once = HashSet::new();
+        let is_new = |i: &usize| !self.known.contains_key(&hashes[*i]) && once.insert(&hashes[*i]);
+        let unknown: Vec<usize> = (0..requests.len()).filter(is_new).collect();
         if !unknown.is_empty() {
             if let Some(reason) = self.spent.exceeded(budget) {
                 return Err(WriteError::Budget(format!("the budget is spent: {reason}")));
             }
-            let asked: Vec<CompletionRequest> = unknown.iter().map(|&i| requests[i].0.clone()).collect();
+            let asked: Vec<Asked> = unknown.iter().map(|&i| requests[i].clone()).collect();
+            let mut n_left = asked.len();
             let (path, file, known, spent) = (&self.path, &mut self.file, &mut self.known, &mut self.spent);
             writer.write(&asked, &mut |i, answer| {
                 let hash = hashes[unknown[i]].clone();
@@ -193,7 +197,11 @@ impl Answers {
                 spent.add(&answer);
                 known.insert(hash, answer);
                 progress(spent);
-                Ok(())
+                n_left -= 1;
+                match spent.exceeded(budget).filter(|_| n_left > 0) {
+                    Some(reason) => Err(WriteError::Budget(format!("the budget is spent: {reason}"))),
+                    None => Ok(()),
+                }
             })?;
         }
         hashes
@@ -226,11 +234,11 @@ pub(crate) mod tests {
 
         fn write(
             &mut self,
-            requests: &[CompletionRequest],
+            requests: &[Asked],
             answered: &mut dyn FnMut(usize, CompletionAnswer) -> Result<(), WriteError>,
         ) -> Result<(), WriteError> {
             // From the last to the first: order must not matter.
-            for (i, request) in requests.iter().enumerate().rev() {
+            for (i, (request, _)) in requests.iter().enumerate().rev() {
                 if self.asked == self.fails_after {
                     return Err(WriteError::Missing("gone".to_owned()));
                 }
@@ -242,7 +250,7 @@ pub(crate) mod tests {
         }
     }
 
-    fn requests(n: usize) -> Vec<(CompletionRequest, u64)> {
+    fn requests(n: usize) -> Vec<Asked> {
         let request = |i| CompletionRequest {
             prompt: format!("p{}", i % 3),
             max_tokens: 1,
@@ -293,6 +301,32 @@ pub(crate) mod tests {
         assert!((answers.spent.cost(&budget) - 1.2e-4).abs() < 1e-12);
         let error = answers.of(&mut writer, &requests(6), &budget, &mut |_| {}).expect_err("spent").to_string();
         assert!(error.contains("budget is spent") && writer.asked == 3, "{error}");
+    }
+
+    #[test]
+    fn a_budget_stops_in_the_middle_of_many_requests() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let path = dir.path().join("a.jsonl");
+        let mut answers = Answers::open(&path).expect("new");
+        let mut writer = scripted(99);
+        let budget = Budget { requests: Some(2), ..Budget::default() };
+        let error = answers.of(&mut writer, &requests(6), &budget, &mut |_| {}).expect_err("spent").to_string();
+        assert!(error.contains("2 requests") && writer.asked == 2, "{error}");
+        // A larger one goes on, and asks for the other four.
+        let mut answers = Answers::open(&path).expect("reopened");
+        let budget = Budget { requests: Some(6), ..Budget::default() };
+        answers.of(&mut writer, &requests(6), &budget, &mut |_| {}).expect("enough");
+        assert_eq!(writer.asked, 6);
+    }
+
+    #[test]
+    fn equal_requests_are_one_wherever_they_stand() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let mut answers = Answers::open(&dir.path().join("a.jsonl")).expect("new");
+        let mut writer = scripted(99);
+        let mixed = [requests(6), requests(6), requests(3)].concat();
+        let got = answers.of(&mut writer, &mixed, &Budget::default(), &mut |_| {}).expect("all");
+        assert_eq!((got.len(), writer.asked, answers.spent.requests), (15, 6, 6));
     }
 
     #[test]

@@ -121,6 +121,29 @@ fn go(base: &str, path: &Path) -> Result<Outcome, WriteError> {
     run(&seeds(), &Prompts::default(), &settings, &mut writer, &mut answers, &mut |_| {})
 }
 
+/// Ten a second are ten a second, whatever rounds they are asked in.
+#[test]
+fn a_rate_holds_over_calls() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let (base, _) = service();
+    let settings = CompletionSettings {
+        attempts: 30,
+        backoff: Duration::from_micros(1),
+        ..CompletionSettings::new(&base, "stub")
+    };
+    let stopped = AtomicBool::new(false);
+    let mut writer = Service::new(CompletionClient::new(settings), 4, Some(600), &stopped);
+    let mut answers = Answers::open(&dir.path().join("a.jsonl")).expect("answers");
+    let began = std::time::Instant::now();
+    for round in 0..3_u64 {
+        let request = |i: u64| (Prompts::default().classification(&format!("task {round} {i}")), 0);
+        let requests = [request(0), request(1)];
+        answers.of(&mut writer, &requests, &Default::default(), &mut |_| {}).expect("answered");
+    }
+    // Six requests: the last may be made 500 ms after the first.
+    assert!(began.elapsed() >= Duration::from_millis(500), "{:?}", began.elapsed());
+}
+
 #[test]
 fn nothing_is_lost_and_nothing_doubled() {
     let dir = tempfile::tempdir().expect("temporary folder");

@@ -21,6 +21,7 @@ pub mod diversity;
 pub mod language;
 pub mod lcs;
 pub mod linear;
+pub mod logistic;
 pub mod minhash;
 pub mod pii;
 pub mod quality;

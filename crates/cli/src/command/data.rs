@@ -2,7 +2,7 @@
 
 mod convert;
 mod curate;
-mod render;
+pub mod render;
 mod show;
 mod split;
 mod stats;

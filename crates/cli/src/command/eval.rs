@@ -1,8 +1,9 @@
 //! `helpmate eval`: is it better?
 
 mod compare;
+mod judge;
 mod report;
-mod run;
+pub mod run;
 mod tasks;
 
 use crate::context::Context;
@@ -18,6 +19,7 @@ pub enum Eval {
     Run(run::Run),
     Compare(compare::Compare),
     Report(report::Report),
+    Judge(judge::Judge),
     Tasks(tasks::Tasks),
 }
 
@@ -27,6 +29,7 @@ impl Eval {
             Eval::Run(command) => command.run(context),
             Eval::Compare(command) => command.run(),
             Eval::Report(command) => command.run(),
+            Eval::Judge(command) => command.run(),
             Eval::Tasks(command) => command.run(),
         }
     }

@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use record::Record;
+use serde_json::Value;
 use text::token::Words;
-
-use super::record_text::for_each_text;
 
 /// Fewest words of a text that counts: shorter ones are said everywhere.
 const WORDS_MIN: usize = 5;
@@ -25,9 +23,14 @@ impl Contamination {
         Contamination { n: n.max(WORDS_MIN), grams: HashSet::new(), lengths: BTreeSet::new() }
     }
 
-    /// Adds every piece of text of a record.
-    pub fn add(&mut self, record: &Record) {
-        for_each_text(&mut record.clone(), &mut |text| self.add_text(text));
+    /// Adds every piece of text in a row of any form: evaluation sets have fields of their own.
+    pub fn add(&mut self, row: &Value) {
+        match row {
+            Value::String(text) => self.add_text(text),
+            Value::Array(items) => items.iter().for_each(|item| self.add(item)),
+            Value::Object(fields) => fields.values().for_each(|field| self.add(field)),
+            _ => {}
+        }
     }
 
     /// Adds a text.

@@ -6,6 +6,7 @@
 //! reason.
 
 mod contamination;
+mod datasheet;
 mod page;
 mod record_text;
 mod report;
@@ -20,6 +21,7 @@ use text::pii;
 use text::quality::{Bounds, Quality};
 
 pub use contamination::Contamination;
+pub use datasheet::{CorpusFile, Sources, SourcesError, datasheet};
 pub use record_text::{prompt_text, whole_text};
 pub use report::{Example, Report};
 pub use use_case::{TRAINING, UseCases, training_prompts};
@@ -290,6 +292,9 @@ impl Curator {
     /// be scored.
     pub fn decide(&mut self, look: Look, toxicity: Option<f64>, origin: &str) -> Verdict {
         self.report.count(look.language, &look.personal, look.n_words);
+        if let Some(toxicity) = toxicity {
+            self.report.scored(toxicity);
+        }
         let text = || whole_text(&look.row.record);
         let verdict = match self.verdict(&look, toxicity) {
             Some((reason, detail)) => {

@@ -1,7 +1,7 @@
 //! The report as a page that a browser shows without anything else.
 
 use chart::page::{facts, page, tile};
-use chart::{Axis, Figure, Look, Series, escape};
+use chart::{Axis, Dot, DotPlot, Figure, Group, Look, Series, escape};
 
 use super::Report;
 
@@ -18,7 +18,9 @@ impl Report {
         inside.push_str("<h2>Why rows went</h2>\n");
         let mut reasons: Vec<(&String, &usize)> = self.dropped.iter().collect();
         reasons.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
+        inside.push_str(&dots("Rows that went, by reason", reasons.iter().map(|(name, n)| (&name[..], **n))));
         inside.push_str(&counts(reasons.iter().map(|(reason, n)| (&reason[..], **n))));
+        inside.push_str(&self.toxicities().to_html());
         for (reason, _) in reasons {
             inside.push_str(&format!("<h3>{}</h3>\n", escape(reason)));
             let example = |example: &super::Example| {
@@ -41,6 +43,17 @@ impl Report {
         page("What stayed of a corpus", &inside)
     }
 
+    /// What a scorer said of the rows; nothing is drawn without one.
+    fn toxicities(&self) -> Figure {
+        let points = self.toxicity.iter().enumerate().map(|(tenth, &n)| ((tenth as f64 + 0.5) / 10.0, n as f64));
+        Figure {
+            title: "Toxicity of the rows that were scored, by tenths".to_owned(),
+            x: Axis::new("toxicity"),
+            y: Axis::new("rows").including(0.0),
+            series: vec![Series::new("", Look::MarkedLine, 1, points.collect::<Vec<_>>())],
+        }
+    }
+
     fn lengths(&self) -> Figure {
         let series = |name: &str, look, colour, counts: &[usize]| {
             let points = counts.iter().enumerate().map(|(i, &n)| ((1_u64 << i) as f64, n as f64));
@@ -56,6 +69,22 @@ impl Report {
             ],
         }
     }
+}
+
+/// A dot a name: how many.
+fn dots<'a>(title: &str, rows: impl Iterator<Item = (&'a str, usize)>) -> String {
+    let group = |(name, n): (&str, usize)| Group {
+        name: name.to_owned(),
+        dots: vec![Some(Dot { value: n as f64, interval: None })],
+    };
+    let plot = DotPlot {
+        title: title.to_owned(),
+        axis: Axis::new("rows").including(0.0),
+        series: vec![("rows".to_owned(), 0)],
+        groups: rows.map(group).collect(),
+        reference: None,
+    };
+    plot.to_html()
 }
 
 fn counts<'a>(rows: impl Iterator<Item = (&'a str, usize)>) -> String {

@@ -38,6 +38,8 @@ pub struct Report {
     pub words: Vec<usize>,
     /// The same of those that stayed.
     pub words_kept: Vec<usize>,
+    /// Rows that a scorer scored, by tenths of their toxicity: 0–0.1, 0.1–0.2, … 0.9–1; empty without a scorer.
+    pub toxicity: Vec<usize>,
 }
 
 /// A row that went.
@@ -66,6 +68,11 @@ impl Report {
         }
         self.rows_with_personal_data += usize::from(!personal.is_empty());
         bump(&mut self.words, n_words);
+    }
+
+    pub(super) fn scored(&mut self, toxicity: f64) {
+        self.toxicity.resize(10, 0);
+        self.toxicity[((toxicity * 10.0) as usize).min(9)] += 1;
     }
 
     pub(super) fn dropped(&mut self, reason: Reason, detail: &str, origin: &str, text: &str) {

@@ -92,8 +92,8 @@ fn personal_data_is_redacted_counted_or_dropped() {
 fn evaluation_sets_stay_out() {
     let mut contamination = Contamination::new(8);
     contamination.add_text("Which of these planets has the largest number of moons in the year 2024?");
-    contamination.add_text("How many moons has Mars?");
-    contamination.add_text("Moons?");
+    // As an evaluation has it, in fields of its own.
+    contamination.add(&serde_json::json!({"question": "How many moons has Mars?", "choices": ["Moons?", 2]}));
     let mut curator = Curator::new(Settings::default(), Some(contamination));
     let rows = vec![
         text("Quiz: which of these planets has the LARGEST number? Jupiter."),
@@ -114,6 +114,8 @@ fn toxic_rows_go_when_a_scorer_says_so() {
         .map(|(look, p)| matches!(curator.decide(look, Some(p), "f:1"), Verdict::Kept(_)))
         .collect();
     assert_eq!(verdicts, [false, true]);
+    assert_eq!(curator.report.toxicity, [0, 0, 0, 0, 1, 1, 0, 0, 0, 0]);
+    assert!(curator.report.to_html().contains("Toxicity of the rows"));
 }
 
 #[test]
@@ -145,5 +147,6 @@ fn a_report_adds_up() {
     assert_eq!((&report.words[..], &report.words_kept[..]), (&[1, 2, 1][..], &[0, 1, 1][..]));
     assert_eq!(report.examples["duplicate"][0].origin, "here:1");
     let html = report.to_html();
-    assert!(html.contains("<svg") && html.contains("duplicate") && html.contains("50.0 %"), "{html}");
+    assert_eq!(html.matches("<svg").count(), 2, "lengths and reasons; no scorer, no toxicity");
+    assert!(html.contains("duplicate") && html.contains("50.0 %"), "{html}");
 }

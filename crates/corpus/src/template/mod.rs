@@ -10,11 +10,13 @@ mod mixture;
 mod own;
 mod promptsource;
 mod python;
+mod split;
 mod yaml;
 
 pub use cluster::{ClusterError, Clusters, Side};
 pub use engine::{Choice, on_deep_stack};
 pub use mixture::{Mixture, capped};
+pub use split::{Division, Split, SplitError, T0};
 
 use std::path::{Path, PathBuf};
 

@@ -5,7 +5,9 @@ use crate::error::CommandError;
 use crate::output::Output;
 use crate::progress::Count;
 use clap::{Args, ValueEnum};
-use corpus::curate::{Contamination, Curator, Look, PersonalData, Report, Settings, UseCases, Verdict};
+use corpus::curate::{
+    Contamination, CorpusFile, Curator, Look, PersonalData, Report, Settings, Sources, UseCases, Verdict, datasheet,
+};
 use corpus::{BadRows, Options, Origin, Rows};
 use record::Row;
 use serde_json::{Value, json};
@@ -57,6 +59,9 @@ pub struct Curate {
     /// Words that a row may not share in a row with an evaluation set
     #[arg(long, value_name = "N", default_value_t = 13)]
     against_words: usize,
+    /// What the files are and where they come from (TOML: [[source]] tables), for the datasheet
+    #[arg(long, value_name = "FILE")]
+    sources: Option<PathBuf>,
     /// Keep exact duplicates
     #[arg(long)]
     keep_duplicates: bool,
@@ -104,18 +109,21 @@ enum Scorer {
 /// What is gathered beside the rows.
 struct Gathered {
     bad: BTreeMap<String, BadRows>,
-    files: Vec<Value>,
+    files: Vec<CorpusFile>,
+    sources: Sources,
 }
 
 impl Curate {
     pub fn run(self) -> Result<(), CommandError> {
         let scorer = self.scorer()?;
+        let sources = self.sources.as_deref().map(Sources::open).transpose().map_err(CommandError::usage)?;
+        let sources = sources.unwrap_or_default();
         let contamination = self.contamination()?;
         let mut curator = Curator::new(self.settings()?, contamination);
         std::fs::create_dir_all(&self.out).map_err(crate::error::of_file(&self.out))?;
         let mut kept = Output::open(Some(&self.out.join("kept.jsonl")))?;
         let mut dropped = Output::open(Some(&self.out.join("dropped.jsonl")))?;
-        let mut gathered = Gathered { bad: BTreeMap::new(), files: Vec::new() };
+        let mut gathered = Gathered { bad: BTreeMap::new(), files: Vec::new(), sources };
         let mut progress = Count::new(0, "rows");
         for path in &self.data.data {
             self.curate_file(
@@ -197,8 +205,12 @@ impl Curate {
         }
         let mut contamination = Contamination::new(self.against_words);
         for path in &self.against {
-            for row in Rows::open(path, &Options::default())? {
-                contamination.add(&row?.0.record);
+            let before = contamination.len();
+            for row in corpus::values(path)? {
+                contamination.add(&row?.1);
+            }
+            if contamination.len() == before {
+                eprintln!("{}: no text of five words or more that wasn't there already", path.display());
             }
         }
         Ok(Some(contamination))
@@ -246,8 +258,16 @@ impl Curate {
             progress.update(curator.report.rows);
         }
         let bad = gathered.bad.values().map(|bad| bad.count).sum::<usize>() - before.2;
-        gathered.files.push(json!({"path": path, "blake3": stdx::hash::file(path)?,
-            "rows": curator.report.rows - before.0, "kept": curator.report.kept - before.1, "broken": bad}));
+        if self.sources.is_some() && gathered.sources.of(path).is_none() {
+            eprintln!("{}: --sources says nothing about it", path.display());
+        }
+        gathered.files.push(CorpusFile {
+            path: path.to_path_buf(),
+            blake3: stdx::hash::file(path)?,
+            rows: curator.report.rows - before.0,
+            kept: curator.report.kept - before.1,
+            broken: bad,
+        });
         Ok(())
     }
 
@@ -264,7 +284,7 @@ impl Curate {
         }
         write("report.json", pretty(&value)? + "\n")?;
         write("report.html", report.to_html())?;
-        write("datasheet.md", self.datasheet(report, gathered))?;
+        write("datasheet.md", datasheet(&gathered.files, report, &gathered.sources))?;
         let outputs: BTreeMap<&str, String> =
             ["kept.jsonl", "dropped.jsonl", "report.json", "report.html", "datasheet.md"]
                 .into_iter()
@@ -272,7 +292,7 @@ impl Curate {
                 .collect::<Result<_, CommandError>>()?;
         let manifest = json!({
             "version": env!("CARGO_PKG_VERSION"), "inputs": gathered.files, "settings": self.settings_as_written()?,
-            "outputs": outputs,
+            "outputs": outputs, "command": std::env::args().collect::<Vec<_>>(),
         });
         write("manifest.json", pretty(&manifest)? + "\n")
     }
@@ -294,35 +314,8 @@ impl Curate {
             "scorer": self.scorer, "max_toxicity": self.max_toxicity, "against": against,
             "against_words": self.against_words, "keep_duplicates": self.keep_duplicates, "near": self.near,
             "shingles": format!("{:?}", self.shingles), "prefix": self.prefix, "per_user": self.per_user,
-            "use_cases": self.use_cases, "format": self.data.format,
+            "use_cases": self.use_cases, "format": self.data.format, "sources": self.sources,
         }))
-    }
-
-    /// Where the rows come from, for people.
-    fn datasheet(&self, report: &Report, gathered: &Gathered) -> String {
-        let mut text =
-            "# Datasheet\n\n## Files\n\n| file | rows | kept | broken | BLAKE3 |\n|---|---|---|---|---|\n".to_owned();
-        for file in &gathered.files {
-            let cell = |key: &str| file[key].as_str().map_or_else(|| file[key].to_string(), str::to_owned);
-            let cells = ["path", "rows", "kept", "broken", "blake3"].map(cell);
-            text.push_str(&format!("| {} |\n", cells.join(" | ").replace('\n', " ")));
-        }
-        let tables = [
-            ("Who wrote the rows that stayed", &report.sources),
-            ("Languages of all rows", &report.languages),
-            ("Use-cases of the rows that stayed", &report.use_cases),
-            ("Why rows went", &report.dropped),
-            ("Personal data found in all rows", &report.personal_data),
-        ];
-        for (title, counts) in tables {
-            text.push_str(&format!("\n## {title}\n\n"));
-            match counts.is_empty() {
-                true => text.push_str("None.\n"),
-                false => text.push_str("| | rows |\n|---|---|\n"),
-            }
-            counts.iter().for_each(|(name, n)| text.push_str(&format!("| {name} | {n} |\n")));
-        }
-        text
     }
 
     fn tell(&self, report: &Report, gathered: &Gathered) {

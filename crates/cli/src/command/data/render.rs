@@ -1,14 +1,16 @@
 //! `helpmate data render`.
 
 use crate::error::{CommandError, Kind};
+use crate::labelled::{self, LabelledRow, wrong};
 use crate::output::Output;
 use clap::{Args, ValueEnum};
 use corpus::template::{
-    Choice, ClusterError, Clusters, Mixture, Side, TemplateError, TemplateSet, capped, on_deep_stack,
+    Choice, ClusterError, Clusters, Mixture, Rendering, Side, Split, SplitError, T0, TemplateError, TemplateSet,
+    on_deep_stack,
 };
-use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use stdx::Seed;
 
 /// Render rows of a labelled data set as instructions, by templates
@@ -17,84 +19,132 @@ use stdx::Seed;
 /// row's task is its field `task` (or `dataset` and `subset`), else `--task`, else the templates' own when they all have
 /// one. Each row is rendered by one template of its task, drawn by the seed; with `--template` by that one, with `--all`
 /// by each. A row comes out as `template`, `task`, `row` (its place in the data, from 0), `prompt`, `completion`,
-/// and where the template has options `choices` and `gold`, as the evaluation `rank_classification` reads them. A template that leaves the target empty skips the row. What templates may do
-/// is limited: they read nothing, end soon, and can't grow without bound.
+/// and where the template has options `choices` and `gold`, as the evaluation `rank_classification` reads them. A
+/// template that leaves the target empty skips the row. What is trained on and what is held out may share no task and
+/// no prompt. What templates may do is limited: they read nothing, end soon, and can't grow without bound.
 #[derive(Args)]
 #[command(
+    group(clap::ArgGroup::new("a side").args(["hold_out", "t0"])),
     after_help = "Example:\n  helpmate data render --templates data/templates --data data/labelled.jsonl --all --out instructions.jsonl"
 )]
 pub struct Render {
     /// File or folder of templates
     #[arg(long, value_name = "FILE|DIR")]
-    templates: PathBuf,
+    pub templates: PathBuf,
     /// Rows to render: objects with the fields the templates name
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
-    data: Vec<PathBuf>,
+    pub data: Vec<PathBuf>,
     /// Only templates of this name (or identifier)
     #[arg(long, value_name = "NAME", conflicts_with = "all")]
-    template: Option<String>,
+    pub template: Option<String>,
     /// Every template of the row's task
     #[arg(long)]
-    all: bool,
+    pub all: bool,
     /// Task of rows that don't say theirs
     #[arg(long, value_name = "TASK")]
-    task: Option<String>,
+    pub task: Option<String>,
     /// Only templates that ask for what the data set was made for, where templates say so
     #[arg(long)]
-    original_task: bool,
+    pub original_task: bool,
     /// What the filters `choice` and `random` take; `first` when absent with --template or --all, else `random`
     #[arg(long, value_enum, value_name = "HOW")]
-    choice: Option<How>,
-    /// Most rows of a task, drawn by the seed
+    pub choice: Option<How>,
+    #[command(flatten)]
+    pub mixture: MixtureArguments,
+    /// Clusters of tasks (JSON), for --hold-out
+    #[arg(long, value_name = "FILE", requires = "hold_out")]
+    pub clusters: Option<PathBuf>,
+    /// Keep this cluster's tasks out, and leave its relatives out altogether
+    #[arg(long, value_name = "CLUSTER", requires = "clusters")]
+    pub hold_out: Option<String>,
+    /// T0's table of tasks to train on and to evaluate (CSV), for --t0
+    #[arg(long, value_name = "FILE", requires = "t0", conflicts_with = "hold_out")]
+    pub split: Option<PathBuf>,
+    /// Which of T0's mixtures is trained on
+    #[arg(long, value_enum, value_name = "MIXTURE", requires = "split")]
+    pub t0: Option<T0Option>,
+    /// Leave out of the evaluation what --t0 trains on, instead of refusing it
+    #[arg(long, requires = "t0")]
+    pub drop_overlap: bool,
+    /// Where the rows held out go
+    #[arg(long, value_name = "FILE", requires = "a side")]
+    pub held_out_out: Option<PathBuf>,
+    /// Share of the rows of each task to train on that is kept for evaluating what was learnt, by the seed
+    #[arg(long, value_name = "SHARE", requires = "seen_out", default_value_t = 0.0)]
+    pub seen_fraction: f64,
+    /// Where that share goes
+    #[arg(long, value_name = "FILE", requires = "a side")]
+    pub seen_out: Option<PathBuf>,
+    /// Text between prompt and completion, put before the completion: both are stripped by their templates
+    #[arg(long, value_name = "TEXT", default_value = " ")]
+    pub separator: String,
+    /// Count rows that a template fails on instead of stopping at the first
+    #[arg(long)]
+    pub skip_bad: bool,
+    /// Seed of templates, caps and choices
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub seed: u64,
+    /// File to write; stdout when absent
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// How much of each task is taken.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct MixtureArguments {
+    /// Most rows of a task, drawn by the seed (FLAN: 30000)
     #[arg(long, value_name = "N")]
     cap: Option<usize>,
+    /// A task with more than N rows gets N divided by its templates (T0: 500000)
+    #[arg(long, value_name = "N")]
+    cap_by_templates: Option<usize>,
     /// Mix tasks in proportion to their rows, none counting for more than N (FLAN: 3000)
     #[arg(long, value_name = "N")]
     rate_max: Option<usize>,
-    /// Clusters of tasks (JSON), for --hold-out
-    #[arg(long, value_name = "FILE", requires = "hold_out")]
-    clusters: Option<PathBuf>,
-    /// Keep this cluster's tasks out, and leave its relatives out altogether
-    #[arg(long, value_name = "CLUSTER", requires = "clusters")]
-    hold_out: Option<String>,
-    /// Where the rows held out go
-    #[arg(long, value_name = "FILE", requires = "hold_out")]
-    held_out_out: Option<PathBuf>,
-    /// Text between prompt and completion, put before the completion: both are stripped by their templates
-    #[arg(long, value_name = "TEXT", default_value = " ")]
-    separator: String,
-    /// Count rows that a template fails on instead of stopping at the first
-    #[arg(long)]
-    skip_bad: bool,
-    /// Seed of templates, caps and choices
-    #[arg(long, value_name = "S", default_value_t = 0)]
-    seed: u64,
-    /// File to write; stdout when absent
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+}
+
+impl MixtureArguments {
+    fn mixture(self) -> Mixture {
+        Mixture { cap: self.cap, cap_by_templates: self.cap_by_templates, rate_max: self.rate_max }
+    }
+}
+
+/// T0's mixtures, as options name them.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub enum T0Option {
+    /// T0
+    #[value(name = "t0")]
+    Base,
+    /// T0+
+    #[value(name = "t0+")]
+    Plus,
+    /// T0++
+    #[value(name = "t0++")]
+    PlusPlus,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum How {
+pub enum How {
     /// The first item
     First,
     /// One at random, by the seed
     Random,
 }
 
-/// A row with its task and where it stands.
-struct LabelledRow {
-    path: PathBuf,
-    line: usize,
-    place: usize,
-    task: String,
-    fields: Map<String, Value>,
+/// Where a rendering goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Place {
+    Train,
+    Seen,
+    HeldOut,
 }
 
-#[derive(Default)]
-struct Counts {
-    written: usize,
-    held_out: usize,
+/// The files that are written, and what went where.
+struct Sinks {
+    outputs: BTreeMap<Place, Output>,
+    /// Where each prompt was first written, and from which row.
+    prompts: HashMap<u128, (Place, String)>,
+    written: BTreeMap<Place, usize>,
     left_out: usize,
     empty: usize,
     failed: BTreeMap<String, (usize, String)>,
@@ -102,6 +152,15 @@ struct Counts {
 
 impl Render {
     pub fn run(self) -> Result<(), CommandError> {
+        self.write()
+    }
+
+    /// Writes the renderings.
+    pub fn write(&self) -> Result<(), CommandError> {
+        if !(0.0..1.0).contains(&self.seen_fraction) {
+            let message = format!("--seen-fraction {}: expected a number from 0, below 1", self.seen_fraction);
+            return Err(CommandError::usage(message));
+        }
         on_deep_stack(|| self.render()).map_err(CommandError::input)?
     }
 
@@ -109,37 +168,43 @@ impl Render {
         let set = TemplateSet::open(&self.templates)?;
         set.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
         let by_task = self.chosen(&set)?;
-        let rows = self.rows(&by_task)?;
+        let n_templates = by_task.iter().map(|(task, places)| (task.clone(), places.len())).collect();
+        let rows = labelled::read(&self.data, self.task.as_deref(), &n_templates)?;
         let sides = self.sides(&rows)?;
-        let rows = self.mixed(rows);
-        let mut out = Output::open(self.out.as_deref())?;
-        let mut held_out = match &self.held_out_out {
-            Some(path) => Some(Output::open(Some(path))?),
-            None => None,
-        };
-        let mut counts = Counts::default();
+        let rows = labelled::mixed(rows, self.mixture.mixture(), &n_templates, Seed(self.seed));
+        let mut sinks = self.sinks()?;
         for row in &rows {
-            let sink = match sides.get(&row.task).copied().unwrap_or(Side::Train) {
-                Side::Train => Some(&mut out),
-                Side::HeldOut => {
-                    counts.held_out += 1;
-                    held_out.as_mut()
+            match self.place(row, sides.get(&row.task).copied().unwrap_or(Side::Train)) {
+                Some(place) if sinks.outputs.contains_key(&place) => {
+                    self.render_row(&set, &by_task[&row.task], row, place, &mut sinks)?;
                 }
-                Side::LeftOut => {
-                    counts.left_out += 1;
-                    None
-                }
-            };
-            if let Some(sink) = sink {
-                self.render_row(&set, &by_task[&row.task], row, sink, &mut counts)?;
+                _ => sinks.left_out += 1,
             }
         }
-        out.finish()?;
-        if let Some(held_out) = held_out {
-            held_out.finish()?;
+        sinks.finish(rows.len())
+    }
+
+    /// Where a row goes; nowhere when it is a relative of what is held out.
+    fn place(&self, row: &LabelledRow, side: Side) -> Option<Place> {
+        // By what the row says: rows that say the same go together.
+        let is_seen = || self.seen_fraction > Seed(self.seed).stream("seen", row.content()).uniform();
+        match side {
+            Side::Train if self.seen_out.is_some() && is_seen() => Some(Place::Seen),
+            Side::Train => Some(Place::Train),
+            Side::HeldOut => Some(Place::HeldOut),
+            Side::LeftOut => None,
         }
-        tell(&counts, rows.len());
-        Ok(())
+    }
+
+    fn sinks(&self) -> Result<Sinks, CommandError> {
+        let mut outputs = BTreeMap::from([(Place::Train, Output::open(self.out.as_deref())?)]);
+        for (place, path) in [(Place::HeldOut, &self.held_out_out), (Place::Seen, &self.seen_out)] {
+            if let Some(path) = path {
+                outputs.insert(place, Output::open(Some(path))?);
+            }
+        }
+        let (prompts, written, failed) = Default::default();
+        Ok(Sinks { outputs, prompts, written, left_out: 0, empty: 0, failed })
     }
 
     /// Places of the templates wanted, by task.
@@ -168,75 +233,22 @@ impl Render {
         }
     }
 
-    fn rows(&self, by_task: &BTreeMap<String, Vec<usize>>) -> Result<Vec<LabelledRow>, CommandError> {
-        let only = (by_task.len() == 1).then(|| by_task.keys().next().cloned()).flatten();
-        let mut rows = Vec::new();
-        let mut place = 0;
-        for path in &self.data {
-            for value in corpus::values(path)? {
-                let (line, value) = value?;
-                let Value::Object(fields) = value else {
-                    return Err(wrong(path, line, "found no object, expected one with the fields the templates name"));
-                };
-                let task = self.task_of(&fields).filter(|task| by_task.contains_key(task)).or_else(|| only.clone());
-                let Some(task) = task else {
-                    let message = match self.task_of(&fields) {
-                        Some(task) => format!("no template for the task {task:?}"),
-                        None => "no task: found neither `task` nor `dataset`, and several tasks have templates".into(),
-                    };
-                    return Err(wrong(path, line, &message).hint("--task NAME gives rows without one a task"));
-                };
-                rows.push(LabelledRow { path: path.clone(), line, place, task, fields });
-                place += 1;
-            }
-        }
-        if rows.is_empty() {
-            return Err(CommandError::input("no rows: the files are empty"));
-        }
-        Ok(rows)
-    }
-
-    fn task_of(&self, fields: &Map<String, Value>) -> Option<String> {
-        let text = |key: &str| fields.get(key).and_then(Value::as_str).map(str::to_owned);
-        let data_set = text("dataset").map(|dataset| match text("subset") {
-            Some(subset) => format!("{dataset}/{subset}"),
-            None => dataset,
-        });
-        self.task.clone().or_else(|| text("task")).or(data_set)
-    }
-
     fn sides(&self, rows: &[LabelledRow]) -> Result<BTreeMap<String, Side>, CommandError> {
-        let (Some(path), Some(held_out)) = (&self.clusters, &self.hold_out) else {
-            return Ok(BTreeMap::new());
-        };
-        let clusters = Clusters::open(path)?;
         let mut tasks: Vec<&str> = rows.iter().map(|row| &row.task[..]).collect();
         tasks.sort_unstable();
         tasks.dedup();
-        let sides = clusters.divide(&tasks, held_out)?;
+        let sides = match (&self.clusters, &self.hold_out, &self.split, self.t0) {
+            (Some(clusters), Some(held_out), ..) => Clusters::open(clusters)?.divide(&tasks, held_out)?,
+            (_, _, Some(split), Some(t0)) => {
+                let division = Split::open(split)?.divide(&tasks, t0.into(), self.drop_overlap)?;
+                for (task, kind) in &division.of_trained_kinds {
+                    eprintln!("warning: {task} is evaluated, and other tasks of its kind ({kind}) are trained on");
+                }
+                division.sides
+            }
+            _ => return Ok(BTreeMap::new()),
+        };
         Ok(tasks.into_iter().map(str::to_owned).zip(sides).collect())
-    }
-
-    /// The rows of the mixture, in their order.
-    fn mixed(&self, rows: Vec<LabelledRow>) -> Vec<LabelledRow> {
-        if self.cap.is_none() && self.rate_max.is_none() {
-            return rows;
-        }
-        let mut by_task: BTreeMap<String, Vec<LabelledRow>> = BTreeMap::new();
-        for row in rows {
-            by_task.entry(row.task.clone()).or_default().push(row);
-        }
-        let sizes: Vec<usize> = by_task.values().map(Vec::len).collect();
-        let counts = Mixture { cap: self.cap, rate_max: self.rate_max }.counts(&sizes);
-        let mut mixed = Vec::new();
-        for ((task, rows), n) in by_task.into_iter().zip(counts) {
-            let kept = capped(rows.len(), n, Seed(self.seed), &task);
-            mixed.extend(
-                rows.into_iter().enumerate().filter(|(i, _)| kept.binary_search(i).is_ok()).map(|(_, row)| row),
-            );
-        }
-        mixed.sort_by_key(|row| row.place);
-        mixed
     }
 
     fn render_row(
@@ -244,25 +256,16 @@ impl Render {
         set: &TemplateSet,
         places: &[usize],
         row: &LabelledRow,
-        out: &mut Output,
-        counts: &mut Counts,
+        to: Place,
+        sinks: &mut Sinks,
     ) -> Result<(), CommandError> {
         let drawn = [places[Seed(self.seed).stream("template", row.place as u64).below(places.len() as u64) as usize]];
         let every = self.all || self.template.is_some();
-        let default = if every { How::First } else { How::Random };
         for &place in if every { places } else { &drawn[..] } {
-            let choice = match self.choice.unwrap_or(default) {
-                How::First => Choice::First,
-                How::Random => {
-                    let name = format!("choice {place}");
-                    Choice::Random(Box::new(Seed(self.seed).stream(&name, row.place as u64)))
-                }
-            };
-            let rendering = match set.render(place, &row.fields, choice) {
+            let rendering = match set.render(place, &row.fields, self.choice(place, row)) {
                 Ok(rendering) => rendering,
                 Err(error) if self.skip_bad => {
-                    let first = || (0, format!("{}:{}", row.path.display(), row.line));
-                    counts.failed.entry(error.to_string()).or_insert_with(first).0 += 1;
+                    sinks.failed.entry(error.to_string()).or_insert_with(|| (0, row.origin())).0 += 1;
                     continue;
                 }
                 Err(error) => {
@@ -270,45 +273,107 @@ impl Render {
                         .hint("--skip-bad counts rows that a template fails on"));
                 }
             };
-            let Some((prompt, completion)) = rendering.pair() else {
-                counts.empty += 1;
-                continue;
-            };
-            let template = &set.templates[place];
-            let mut object = json!({"template": template.name, "task": template.task, "row": row.place,
-                "prompt": prompt,
-                "completion": format!("{}{completion}", self.separator)});
-            if let Some(choices) = &rendering.answer_choices {
-                object["choices"] = json!(choices);
-                object["gold"] = json!(choices.iter().position(|choice| choice == completion));
+            match self.object(set, place, row, &rendering) {
+                Some(object) => sinks.take(to, &object, row)?,
+                None => sinks.empty += 1,
             }
-            if let Some(source) = row.fields.get("source").filter(|source| source.is_string()) {
-                object["source"] = source.clone();
+        }
+        Ok(())
+    }
+
+    fn choice(&self, place: usize, row: &LabelledRow) -> Choice {
+        let default = if self.all || self.template.is_some() { How::First } else { How::Random };
+        match self.choice.unwrap_or(default) {
+            How::First => Choice::First,
+            How::Random => {
+                let name = format!("choice {place}");
+                Choice::Random(Box::new(Seed(self.seed).stream(&name, row.place as u64)))
             }
-            out.row(&object)?;
-            counts.written += 1;
+        }
+    }
+
+    /// The row that is written; none where the target is empty.
+    fn object(&self, set: &TemplateSet, place: usize, row: &LabelledRow, rendering: &Rendering) -> Option<Value> {
+        let (prompt, completion) = rendering.pair()?;
+        let template = &set.templates[place];
+        let mut object = json!({"template": template.name, "task": template.task, "row": row.place, "prompt": prompt,
+            "completion": format!("{}{completion}", self.separator)});
+        if let Some(choices) = &rendering.answer_choices {
+            object["choices"] = json!(choices);
+            object["gold"] = json!(choices.iter().position(|choice| choice == completion));
+        }
+        if let Some(source) = row.fields.get("source").filter(|source| source.is_string()) {
+            object["source"] = source.clone();
+        }
+        Some(object)
+    }
+}
+
+impl Sinks {
+    /// Writes a rendering; its prompt may not stand on another side too.
+    fn take(&mut self, place: Place, object: &Value, row: &LabelledRow) -> Result<(), CommandError> {
+        if self.outputs.len() > 1 {
+            let prompt = object["prompt"].as_str().unwrap_or_default();
+            let hash = u128::from_str_radix(&stdx::hash::bytes(prompt.as_bytes())[..32], 16).unwrap_or_default();
+            let (first, origin) = self.prompts.entry(hash).or_insert_with(|| (place, row.origin()));
+            if *first != place {
+                let beginning: String = prompt.chars().take(60).collect();
+                return Err(CommandError::input(format!(
+                    "{} and {origin}: the same prompt would be trained on and evaluated: {beginning:?}",
+                    row.origin()
+                ))
+                .hint("remove one of the rows, or hold their tasks out together"));
+            }
+        }
+        *self.written.entry(place).or_default() += 1;
+        match self.outputs.get_mut(&place) {
+            Some(output) => output.row(object),
+            None => Ok(()),
+        }
+    }
+
+    fn finish(self, n_rows: usize) -> Result<(), CommandError> {
+        for output in self.outputs.into_values() {
+            output.finish()?;
+        }
+        let written = |place| self.written.get(&place).copied().unwrap_or(0);
+        eprintln!("{} renderings of {n_rows} rows; {} skipped for an empty target", written(Place::Train), self.empty);
+        for (place, what) in [(Place::HeldOut, "held out"), (Place::Seen, "of tasks that are trained on, kept apart")] {
+            if written(place) > 0 {
+                eprintln!("{} renderings {what}", written(place));
+            }
+        }
+        if self.left_out > 0 {
+            eprintln!("{} rows left out: held out without a file, or too close to what is held out", self.left_out);
+        }
+        for (reason, (n, first)) in &self.failed {
+            eprintln!("{n} skipped: {reason} (first: {first})");
         }
         Ok(())
     }
 }
 
-fn wrong(path: &Path, line: usize, message: &str) -> CommandError {
-    CommandError::input(format!("{}:{line}: {message}", path.display()))
-}
-
-fn tell(counts: &Counts, n_rows: usize) {
-    eprintln!("{} renderings of {n_rows} rows; {} skipped for an empty target", counts.written, counts.empty);
-    if counts.held_out + counts.left_out > 0 {
-        eprintln!("{} rows held out, {} left out as relatives of what is held out", counts.held_out, counts.left_out);
-    }
-    for (reason, (n, first)) in &counts.failed {
-        eprintln!("{n} skipped: {reason} (first: {first})");
+impl From<T0Option> for T0 {
+    fn from(option: T0Option) -> T0 {
+        match option {
+            T0Option::Base => T0::Base,
+            T0Option::Plus => T0::Plus,
+            T0Option::PlusPlus => T0::PlusPlus,
+        }
     }
 }
 
 impl From<TemplateError> for CommandError {
     fn from(error: TemplateError) -> CommandError {
         CommandError::input(error)
+    }
+}
+
+impl From<SplitError> for CommandError {
+    fn from(error: SplitError) -> CommandError {
+        let hint = matches!(error, SplitError::Overlap { .. })
+            .then(|| "--drop-overlap trains on it and leaves it out of the evaluation".to_owned());
+        CommandError::input(error).maybe_hint(hint)
     }
 }
 

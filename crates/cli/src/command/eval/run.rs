@@ -7,6 +7,7 @@ use crate::loading::{self, Loaded};
 use crate::progress::Count;
 use crate::{interrupt, output, table};
 use ::eval::result::ModelResult;
+use ::eval::truth::Judge;
 use ::eval::{
     AnswerCache, Ask, Estimate, Evaluation, Item, RunOptions, Settings, Subject, SubjectFacts, SubjectOptions, Task,
 };
@@ -67,6 +68,9 @@ pub struct Run {
     /// Linear scorer that `toxicity` scores with (JSON; docs/tasks/toxicity.md describes it)
     #[arg(long, value_name = "FILE")]
     scorer: Option<PathBuf>,
+    /// Judges that `helpmate eval judge` trained, for truthfulqa_gen: of truth, of informativeness, or both
+    #[arg(long, value_name = "FILE", num_args = 1..=2)]
+    judge: Vec<PathBuf>,
     /// Jinja file to use instead of the models' own chat templates
     #[arg(long, value_name = "FILE")]
     chat_template: Option<PathBuf>,
@@ -102,6 +106,32 @@ enum Chat {
 }
 
 impl Run {
+    /// Of plain prompts, for commands that measure beside what else they do.
+    pub fn of_plain_prompts(model: String, dtype: DtypeOption, threads: Option<u16>) -> Run {
+        Run {
+            tasks: Vec::new(),
+            model: vec![model],
+            data: Vec::new(),
+            out: None,
+            limit: None,
+            max_new_tokens: None,
+            samples: None,
+            temperature: None,
+            chat: Chat::Never,
+            primer: None,
+            reference: None,
+            scorer: None,
+            judge: Vec::new(),
+            chat_template: None,
+            dtype,
+            threads,
+            seed: 0,
+            no_cache: false,
+            slices: false,
+            json: false,
+        }
+    }
+
     pub fn run(self, context: &Context) -> Result<(), CommandError> {
         let tasks = self.tasks.iter().map(|name| ::eval::task::find(name)).collect::<Result<Vec<_>, _>>()?;
         let tasks: Vec<(&dyn Task, Settings)> =
@@ -164,7 +194,22 @@ impl Run {
             samples: number(self.samples),
             temperature: self.temperature,
             scorer,
+            judges: if task.name() == "truthfulqa_gen" { self.judges()? } else { Vec::new() },
         })
+    }
+
+    /// The judges, at most one a quality.
+    fn judges(&self) -> Result<Vec<Arc<Judge>>, CommandError> {
+        let judges = self.judge.iter().map(|path| Judge::open(path)).collect::<Result<Vec<Judge>, _>>()?;
+        if let [first, second] = &judges[..]
+            && first.judges == second.judges
+        {
+            let quality = first.judges.name();
+            return Err(CommandError::usage(format!(
+                "--judge: both judge whether an answer is {quality}, expected one"
+            )));
+        }
+        Ok(judges.into_iter().map(Arc::new).collect())
     }
 
     /// Refuses options that none of the tasks uses.
@@ -184,6 +229,10 @@ impl Run {
             ("--temperature", self.temperature.is_some() && !samples),
             ("--reference", self.reference.is_some() && !diverges),
             ("--scorer", self.scorer.is_some() && !self.tasks.iter().any(|task| task == "toxicity")),
+            (
+                "--judge",
+                !self.judge.is_empty() && !self.tasks.iter().any(|task| task.replace('-', "_") == "truthfulqa_gen"),
+            ),
         ];
         match idle.iter().find(|(_, idle)| *idle) {
             Some((option, _)) => Err(CommandError::usage(format!("{option} does nothing: none of the tasks uses it"))),
@@ -212,7 +261,8 @@ impl Run {
         ModelArguments { model: model.to_owned(), chat_template, dtype, threads }
     }
 
-    fn evaluate(
+    /// One model on tasks.
+    pub fn evaluate(
         &self,
         context: &Context,
         name: &str,

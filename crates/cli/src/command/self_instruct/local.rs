@@ -3,10 +3,11 @@
 use crate::interrupt;
 use crate::loading::Loaded;
 use endpoint::completion::{CompletionAnswer, CompletionRequest};
-use generate::{Event, Generator, Sampling, Settings, StopReason};
-use instruct::writer::{WriteError, Writer};
+use generate::{Event, Limits, Pool, Request, Sampling, Settings, StopReason};
+use instruct::writer::{Asked, WriteError, Writer};
 use record::{Message, Prompt};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use stdx::Seed;
 
 /// The model, and how it is asked.
@@ -21,7 +22,7 @@ pub struct LocalWriter {
     pub repetition_penalty: f32,
     /// Requests decoded together.
     pub batch: usize,
-    /// Seed of sampling; a request's stream depends on its text, not on what else is asked.
+    /// Seed of sampling; a request's stream depends on itself, not on what else is asked.
     pub seed: u64,
 }
 
@@ -32,33 +33,46 @@ impl Writer for LocalWriter {
 
     fn write(
         &mut self,
-        requests: &[CompletionRequest],
+        requests: &[Asked],
         answered: &mut dyn FnMut(usize, CompletionAnswer) -> Result<(), WriteError>,
     ) -> Result<(), WriteError> {
-        // Requests of a round have the same settings nearly always; those that don't are decoded apart.
-        let mut left: Vec<usize> = (0..requests.len()).collect();
-        while let Some(&first) = left.first() {
-            let like = |i: &usize| same_settings(&requests[first], &requests[*i]);
-            let together: Vec<usize> = left.iter().copied().filter(like).collect();
-            left.retain(|i| !together.contains(i));
-            for group in together.chunks(self.batch.max(1)) {
-                self.write_alike(requests, group, answered)?;
+        let prompts =
+            requests.iter().map(|(request, _)| self.tokens(&request.prompt)).collect::<Result<Vec<_>, _>>()?;
+        let wrong = |error: generate::GenerateError| WriteError::Wrong(error.to_string());
+        let mut pool =
+            Pool::new(&self.loaded.model, Some(self.loaded.renderer.tokenizer()), self.limits(requests, &prompts));
+        for (id, ((request, sample), token_ids)) in requests.iter().zip(&prompts).enumerate() {
+            let settings = Arc::new(self.settings(request, *sample));
+            pool.submit(Request::new(id, token_ids.clone(), settings)).map_err(wrong)?;
+        }
+        let mut error = None;
+        while error.is_none() && !pool.is_idle() {
+            // What is whole is kept at once; what isn't is begun anew, and comes out the same.
+            let _ = pool.step(&mut |event| {
+                if let Event::Done(completion) = event {
+                    let place = completion.prompt_idx;
+                    let answer = CompletionAnswer {
+                        cut: matches!(completion.stop, StopReason::Length | StopReason::Context),
+                        prompt_tokens: prompts[place].len() as u64,
+                        completion_tokens: completion.token_ids.len() as u64,
+                        text: completion.text.clone(),
+                    };
+                    error = answered(place, answer).err().or(error.take());
+                }
+                ControlFlow::Continue(())
+            });
+            if interrupt::asked() {
+                error.get_or_insert(WriteError::Stopped);
             }
         }
-        Ok(())
+        error.map_or(Ok(()), Err)
     }
 }
 
 impl LocalWriter {
-    fn write_alike(
-        &self,
-        requests: &[CompletionRequest],
-        group: &[usize],
-        answered: &mut dyn FnMut(usize, CompletionAnswer) -> Result<(), WriteError>,
-    ) -> Result<(), WriteError> {
-        let request = &requests[group[0]];
-        let token_ids = group.iter().map(|&i| self.tokens(&requests[i].prompt)).collect::<Result<Vec<_>, _>>()?;
-        let settings = Settings {
+    fn settings(&self, request: &CompletionRequest, sample: u64) -> Settings {
+        let text = format!("{sample} {}", request.prompt);
+        Settings {
             sampling: Sampling {
                 temperature: request.temperature as f32,
                 top_k: 0,
@@ -70,29 +84,25 @@ impl LocalWriter {
             max_new_tokens: request.max_tokens,
             end_token_ids: self.loaded.renderer.end_ids().to_vec(),
             stop: request.stop.clone(),
-            seed: Seed(self.seed ^ prefix(&stdx::hash::bytes(requests[group[0]].prompt.as_bytes()))),
-            batch: group.len(),
-        };
-        let mut generator = Generator::new(&self.loaded.model, Some(self.loaded.renderer.tokenizer()));
-        let completions = generator
-            .generate(&token_ids, &settings, &mut |_: Event| {
-                if interrupt::asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            })
-            .map_err(|error| WriteError::Wrong(error.to_string()))?;
-        for completion in completions {
-            if completion.stop == StopReason::Cancelled {
-                return Err(WriteError::Stopped);
-            }
-            let place = completion.prompt_idx;
-            let answer = CompletionAnswer {
-                cut: completion.stop.name() == "length",
-                prompt_tokens: token_ids[place].len() as u64,
-                completion_tokens: completion.token_ids.len() as u64,
-                text: completion.text,
-            };
-            answered(group[place], answer)?;
+            seed: Seed(self.seed ^ prefix(&stdx::hash::bytes(text.as_bytes()))),
+            batch: self.batch,
         }
-        Ok(())
+    }
+
+    /// Room for as many of the longest as are decoded together.
+    fn limits(&self, requests: &[Asked], prompts: &[Vec<u32>]) -> Limits {
+        let context = self.loaded.model.config().max_position;
+        let longest = prompts.iter().map(Vec::len).max().unwrap_or(0).min(context);
+        let room = requests.iter().map(|(request, _)| request.max_tokens).max().unwrap_or(0).min(context);
+        let batch = self.batch.clamp(1, requests.len().max(1));
+        Limits {
+            rows: batch * (longest + room),
+            batch,
+            prefill_tokens: usize::MAX,
+            prompt_rows_min: longest,
+            sample_rows_min: room,
+            exact: false,
+        }
     }
 
     fn tokens(&self, prompt: &str) -> Result<Vec<u32>, WriteError> {
@@ -102,10 +112,6 @@ impl LocalWriter {
         };
         self.loaded.renderer.prompt(&prompt).map_err(|error| WriteError::Wrong(error.to_string()))
     }
-}
-
-fn same_settings(a: &CompletionRequest, b: &CompletionRequest) -> bool {
-    CompletionRequest { prompt: String::new(), ..a.clone() } == CompletionRequest { prompt: String::new(), ..b.clone() }
 }
 
 /// The first 64 bits of a hash in hexadecimal.

@@ -84,7 +84,7 @@ pub struct Run {
     /// Most tokens, of prompts and answers
     #[arg(long, value_name = "N")]
     max_tokens: Option<u64>,
-    /// Most money, in the currency of the prices
+    /// Most money, in the currency of the prices, which must then be given
     #[arg(long, value_name = "MONEY")]
     budget: Option<f64>,
     /// Price of a million tokens of prompts
@@ -105,6 +105,9 @@ pub struct Run {
     /// Tries of a request to a service that may pass
     #[arg(long, value_name = "N", default_value_t = 6)]
     attempts: u32,
+    /// Seconds before a service is tried again; each further wait is twice as long
+    #[arg(long, value_name = "S", default_value_t = 1.0)]
+    backoff: f64,
     /// A local model's penalty where the published settings have a presence penalty
     #[arg(long, value_name = "R", default_value_t = 1.15)]
     repetition_penalty: f32,
@@ -129,6 +132,7 @@ impl Run {
             Some(path) => Prompts::open(path).map_err(CommandError::input)?,
             None => Prompts::default(),
         };
+        self.check_numbers()?;
         let settings = self.settings();
         std::fs::create_dir_all(&self.out).map_err(crate::error::of_file(&self.out))?;
         self.check_settings(&seeds, &prompts)?;
@@ -156,6 +160,24 @@ impl Run {
         );
         let outcome = outcome.map_err(of_writing)?;
         self.write(&seeds, &outcome, &answers.spent, &budget)
+    }
+
+    /// A budget that could never be spent, and waits that are none.
+    fn check_numbers(&self) -> Result<(), CommandError> {
+        let numbers = [
+            ("--budget", self.budget.unwrap_or(0.0)),
+            ("--price-in", self.price_in),
+            ("--price-out", self.price_out),
+            ("--backoff", self.backoff),
+        ];
+        if let Some((option, value)) = numbers.iter().find(|(_, value)| !(0.0..=1e9).contains(value)) {
+            return Err(CommandError::usage(format!("{option} {value}: expected a number from 0")));
+        }
+        if self.budget.is_some() && self.price_in + self.price_out == 0.0 {
+            return Err(CommandError::usage("--budget does nothing without prices")
+                .hint("give --price-in and --price-out, the prices of a million tokens, or --max-tokens"));
+        }
+        Ok(())
     }
 
     fn settings(&self) -> Settings {
@@ -244,6 +266,7 @@ impl Run {
                 chat: self.chat,
                 timeout: Duration::from_secs(self.timeout.max(1)),
                 attempts: self.attempts.max(1),
+                backoff: Duration::from_secs_f64(self.backoff),
                 ..CompletionSettings::new(url, name)
             });
             return Ok(Box::new(Service::new(client, self.concurrency, self.per_minute, interrupt::flag())));
@@ -251,9 +274,11 @@ impl Run {
         let model = self.model.clone().unwrap_or_default();
         let arguments =
             ModelArguments { model: model.clone(), chat_template: None, dtype: self.dtype, threads: self.threads };
+        let path = loading::resolve(context, &model)?;
+        let content = if path.is_dir() { stdx::hash::folder(&path)? } else { stdx::hash::file(&path)? };
         Ok(Box::new(LocalWriter {
             loaded: loading::load(context, &arguments)?,
-            name: format!("{model}, seed {}, repetition penalty {}", self.seed, self.repetition_penalty),
+            name: format!("model {content:.32}, seed {}, repetition penalty {}", self.seed, self.repetition_penalty),
             chat: self.chat,
             repetition_penalty: self.repetition_penalty,
             batch: usize::from(self.prompts_per_round).max(8),
