@@ -9,13 +9,12 @@ pub mod candidates;
 pub mod chat;
 pub mod collect;
 pub mod keys;
+pub mod label;
 pub mod metrics;
 mod random;
 mod runs;
 pub mod server;
 mod stream;
-#[path = "label/text.rs"]
-mod text;
 pub mod worker;
 
 /// Everything that a server of models answers.

@@ -2,7 +2,7 @@
 
 use super::room::{Room, TURNS_MAX};
 use crate::app::App;
-use crate::text::Text;
+use crate::label::text::Text;
 use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};

@@ -18,7 +18,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use label::{AgreementOptions, Body, ExportOptions, LabelError, Next, Person, Scope, Submission, TaskKind};
+use label::{AgreementOptions, Body, ExportOptions, Next, Person, Scope, Submission, TaskKind};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::Instant;
@@ -100,8 +100,7 @@ async fn add_prompts(
     body: Bytes,
 ) -> Result<Json<Value>, Refusal> {
     let person = holder(&pages, &headers, Scope::Import).await?;
-    let text =
-        String::from_utf8(body.to_vec()).map_err(|_| Problem::Form("The rows aren't UTF-8 text.".to_owned()))?;
+    let text = String::from_utf8(body.to_vec()).map_err(|_| Problem::Form("The rows aren't UTF-8 text.".to_owned()))?;
     let (added, duplicates, over, answers) = pages
         .work(move |store| {
             let rows = import::read_rows(&text).map_err(|error| Problem::Form(error.to_string()))?;
@@ -127,10 +126,11 @@ async fn export(
     Query(query): Query<ExportQuery>,
 ) -> Result<Response, Refusal> {
     let person = holder(&pages, &headers, Scope::Export).await?;
+    let content = named(&manage::CONTENTS, "content", &query.content)?;
     let options = ExportOptions {
-        content: named(&manage::CONTENTS, "content", &query.content)?,
         aggregate: query.aggregate.map(|name| named(&manage::AGGREGATES, "aggregate", &name)).transpose()?,
         include_gold: query.include_gold.unwrap_or(false),
+        ..ExportOptions::of(content)
     };
     let (project, export) = pages
         .work(move |store| {
@@ -217,6 +217,7 @@ async fn submit(State(pages): State<Pages>, headers: HeaderMap, body: Bytes) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use label::LabelError;
 
     #[test]
     fn a_refusal_is_json_with_its_status() {

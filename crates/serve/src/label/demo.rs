@@ -84,7 +84,7 @@ fn rankings(store: &Store, project: Id) -> Result<Vec<RankTask>> {
         let is_gold = i < N_GOLD;
         let gold = is_gold.then(|| ranking(&candidates, &ranks));
         let purpose = if is_gold { Purpose::Gold } else { Purpose::Ordinary };
-        let new = NewTask { candidates: candidates.clone(), purpose, gold, ..NewTask::new(TaskKind::Rank, Some(prompt)) };
+        let new = NewTask { purpose, gold, ..NewTask::new(TaskKind::Rank, Some(prompt), candidates.clone()) };
         let task = store.add_task(Actor::Operator, project, &new)?;
         if i + N_OPEN < ANSWERS.lines().count() {
             tasks.push(RankTask { task, candidates, ranks });
@@ -183,12 +183,16 @@ fn writing(store: &Store, project: Id) -> Result<()> {
     for (i, &prompt) in added.added.iter().enumerate() {
         let kind = if i % 3 == 2 { TaskKind::UseCase } else { TaskKind::Demonstrate };
         let overlap = if kind == TaskKind::Demonstrate { Some(1) } else { None };
-        store.add_task(Actor::Operator, project, &NewTask { overlap, ..NewTask::new(kind, Some(prompt)) })?;
+        store.add_task(
+            Actor::Operator,
+            project,
+            &NewTask { overlap, ..NewTask::new(kind, Some(prompt), Vec::new()) },
+        )?;
     }
     let few_shot = WriteBrief { style: label::PromptStyle::FewShot, use_case: None };
-    let new = NewTask { brief: few_shot, overlap: Some(1), ..NewTask::new(TaskKind::WritePrompt, None) };
+    let new = NewTask { brief: few_shot, overlap: Some(1), ..NewTask::new(TaskKind::WritePrompt, None, Vec::new()) };
     store.add_task(Actor::Operator, project, &new)?;
-    let plain = MakeTasks { kind: TaskKind::WritePrompt, k: None, overlap: Some(1), limit: Some(2) };
+    let plain = MakeTasks { overlap: Some(1), limit: Some(2), ..MakeTasks::of(TaskKind::WritePrompt) };
     store.make_tasks(Actor::Operator, project, &plain)?;
     Ok(())
 }

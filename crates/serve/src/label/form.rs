@@ -50,7 +50,9 @@ impl FromRequest<Pages> for Form {
             return from_multipart(request, pages).await;
         }
         if !kind.is_empty() && !kind.starts_with("application/x-www-form-urlencoded") {
-            return Err(Problem::Form(format!("The form came as {kind:?}, expected application/x-www-form-urlencoded.")));
+            return Err(Problem::Form(format!(
+                "The form came as {kind:?}, expected application/x-www-form-urlencoded."
+            )));
         }
         let body = Bytes::from_request(request, pages).await.map_err(|error| Problem::Form(error.to_string()))?;
         Form::parse(&body)

@@ -89,9 +89,9 @@ async fn home(State(pages): State<Pages>, me: Me, Query(query): Query<HomeQuery>
     let notice = match query.said.as_deref() {
         Some("nothing") => Some("Nothing is left for you to do here at the moment. Thank you."),
         Some("waiting") => Some("Others are working on what is left. Look again later."),
-        Some("not-qualified") => {
-            Some("Your answers to the qualification test were below what this project asks for. A manager can tell more.")
-        }
+        Some("not-qualified") => Some(
+            "Your answers to the qualification test were below what this project asks for. A manager can tell more.",
+        ),
         Some("paused") => Some("This project is paused."),
         _ => None,
     };
@@ -125,9 +125,8 @@ async fn guide(
     Query(query): Query<GuideQuery>,
 ) -> Result<Page, Problem> {
     let asked = query.version;
-    let (project, guide, versions) = pages
-        .work(move |store| Ok((store.project(id)?, store.guide(id, asked)?, store.guides(id)?)))
-        .await?;
+    let (project, guide, versions) =
+        pages.work(move |store| Ok((store.project(id)?, store.guide(id, asked)?, store.guides(id)?))).await?;
     let html = pages.guides().html(id, guide.version, || guide.body.clone());
     let versions: Vec<i64> = versions.iter().map(|guide| guide.version).collect();
     let view = minijinja::context! {

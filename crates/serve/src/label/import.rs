@@ -93,7 +93,8 @@ fn row(line: usize, value: &Value) -> Result<ImportRow, ImportError> {
     if answers.len() > ANSWERS_MAX {
         return Err(wrong(line, "completions", answers.len().to_string(), "100 or fewer"));
     }
-    let candidates = answers.iter().map(|(at, answer)| candidate(line, at, answer, source)).collect::<Result<_, _>>()?;
+    let candidates =
+        answers.iter().map(|(at, answer)| candidate(line, at, answer, source)).collect::<Result<_, _>>()?;
     Ok(ImportRow { prompt: new, candidates })
 }
 
@@ -115,10 +116,7 @@ fn optional_text(line: usize, fields: &Map<String, Value>, name: &str) -> Result
 }
 
 /// The prompt and its answers, wherever a row of any kind has them.
-fn content<'a>(
-    line: usize,
-    fields: &'a Map<String, Value>,
-) -> Result<(Prompt, Vec<(String, &'a Value)>), ImportError> {
+fn content<'a>(line: usize, fields: &'a Map<String, Value>) -> Result<(Prompt, Vec<(String, &'a Value)>), ImportError> {
     if let Some(value) = fields.get("messages") {
         let mut messages = turns(line, "messages", value)?;
         // An assistant's last turn is an answer; the row's own value keeps it.
@@ -126,11 +124,15 @@ fn content<'a>(
         let is_answered = messages.last().is_some_and(|message| message.role == record::Role::Assistant);
         if is_answered && messages.len() > 1 {
             messages.pop();
-            return Ok((Prompt::Messages(messages), last.map(|text| ("messages".to_owned(), text)).into_iter().collect()));
+            return Ok((
+                Prompt::Messages(messages),
+                last.map(|text| ("messages".to_owned(), text)).into_iter().collect(),
+            ));
         }
         return Ok((Prompt::Messages(messages), Vec::new()));
     }
-    let named = ["completion", "chosen", "rejected"].iter().filter_map(|name| Some(((*name).to_owned(), fields.get(*name)?)));
+    let named =
+        ["completion", "chosen", "rejected"].iter().filter_map(|name| Some(((*name).to_owned(), fields.get(*name)?)));
     let mut answers: Vec<(String, &Value)> = named.collect();
     match fields.get("completions") {
         None | Some(Value::Null) => {}
@@ -167,9 +169,11 @@ fn candidate(line: usize, at: &str, value: &Value, source: Option<Source>) -> Re
     };
     let (own_source, origin, score) = match own {
         None => (None, None, None),
-        Some(fields) => {
-            (source_of(line, fields)?, optional_text(line, fields, "model")?, fields.get("score").and_then(Value::as_f64))
-        }
+        Some(fields) => (
+            source_of(line, fields)?,
+            optional_text(line, fields, "model")?,
+            fields.get("score").and_then(Value::as_f64),
+        ),
     };
     Ok(NewCandidate {
         text: text.to_owned(),

@@ -6,6 +6,7 @@ mod output;
 mod statistics;
 pub mod summary;
 mod tasks;
+mod trees;
 
 pub use material::store_rows;
 pub use output::{AGGREGATES, CONTENTS, download, named};
@@ -20,7 +21,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use label::{Actor, Id, LabelError, Phase, Project, ProjectCounts, ProjectState, Role, Settings, Store};
+use label::{Id, LabelError, Phase, Project, ProjectCounts, ProjectState, Role, Settings, Store};
 use serde::Serialize;
 
 /// The pages of projects.
@@ -35,6 +36,7 @@ pub fn routes() -> Router<Pages> {
         .merge(tasks::routes())
         .merge(statistics::routes())
         .merge(output::routes())
+        .merge(trees::routes())
 }
 
 #[derive(Serialize)]
@@ -43,10 +45,11 @@ struct Tab {
     label: &'static str,
 }
 
-const TABS: [Tab; 9] = [
+const TABS: [Tab; 10] = [
     Tab { path: "", label: "Overview" },
     Tab { path: "/prompts", label: "Prompts" },
     Tab { path: "/tasks", label: "Tasks" },
+    Tab { path: "/conversations", label: "Conversations" },
     Tab { path: "/labelers", label: "Labelers" },
     Tab { path: "/agreement", label: "Agreement" },
     Tab { path: "/disagreements", label: "Disagreements" },
@@ -124,7 +127,7 @@ async fn projects_page(pages: &Pages, me: &Me) -> Result<Page, Problem> {
     Ok(Page::of("manage/projects.html", pages, me)
         .with("section", "manage")
         .with("projects", rows)
-        .with("default_toml", Settings::instructgpt().to_toml()))
+        .with("default_toml", Settings::instructgpt_toml()))
 }
 
 async fn create(State(pages): State<Pages>, Posted { me, form }: Posted) -> Result<Response, Problem> {
@@ -183,7 +186,11 @@ fn tiles(counts: &ProjectCounts) -> Vec<Tile> {
     vec![
         tile("Prompts", counts.prompts, String::new()),
         tile("Answers", counts.candidates, String::new()),
-        tile("Tasks complete", counts.tasks_complete, format!("of {}; {} worked on", counts.tasks, counts.tasks_leased)),
+        tile(
+            "Tasks complete",
+            counts.tasks_complete,
+            format!("of {}; {} worked on", counts.tasks, counts.tasks_leased),
+        ),
         tile("Judgements", counts.judgements, format!("by {} people; {} skipped", counts.people, counts.skips)),
     ]
 }
@@ -233,8 +240,13 @@ async fn set_state(
 
 async fn settings(State(pages): State<Pages>, me: Me, Path(id): Path<Id>) -> Result<Page, Problem> {
     need(&me, Role::Reviewer)?;
-    let project = pages.work(move |store| Ok(store.project(id)?)).await?;
-    let toml = project.settings.to_toml();
+    let (project, toml) = pages
+        .work(move |store| {
+            let project = store.project(id)?;
+            let toml = project.settings.to_toml()?;
+            Ok((project, toml))
+        })
+        .await?;
     Ok(project_page("manage/settings.html", &pages, &me, &project, "/settings").with("toml", toml))
 }
 
@@ -300,9 +312,4 @@ async fn add_guide(
 fn again(page: Page, problem: &Problem) -> Response {
     let status = if problem.status().is_server_error() { StatusCode::INTERNAL_SERVER_ERROR } else { problem.status() };
     page.error(status, &problem.message()).into_response()
-}
-
-/// The one who acts, for closures that outlive the request.
-fn actor(me: &Me) -> Actor {
-    me.actor()
 }

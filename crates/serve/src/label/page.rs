@@ -5,6 +5,7 @@ use super::session::Me;
 use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -43,6 +44,7 @@ const TEMPLATES: &[(&str, &str)] = templates![
     "manage/settings.html",
     "manage/export.html",
     "manage/audit.html",
+    "manage/conversations.html",
     "manage/people.html",
 ];
 
@@ -120,7 +122,7 @@ impl Page {
 
     /// Gives the template a value.
     pub fn with(mut self, name: &'static str, value: impl Serialize) -> Page {
-        self.context.insert(name, Value::from_serialize(value));
+        self.context.insert(name, Value::from(Serde(value)));
         self
     }
 
@@ -138,7 +140,7 @@ impl Page {
 
     /// Renders it.
     pub fn render(&self) -> Result<String, minijinja::Error> {
-        ENVIRONMENT.get_template(self.template)?.render(Value::from_serialize(&self.context))
+        ENVIRONMENT.get_template(self.template)?.render(Value::from_pairs(self.context.clone()))
     }
 }
 

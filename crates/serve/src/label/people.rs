@@ -55,8 +55,7 @@ async fn people(State(pages): State<Pages>, me: Me) -> Result<Page, Problem> {
 
 async fn page(pages: &Pages, me: &Me) -> Result<Page, Problem> {
     let actor = me.actor();
-    let (people, invitations) =
-        pages.work(move |store| Ok((store.people(actor)?, store.invitations(actor)?))).await?;
+    let (people, invitations) = pages.work(move |store| Ok((store.people(actor)?, store.invitations(actor)?))).await?;
     let now = jiff::Timestamp::now().as_millisecond();
     let rows: Vec<PersonRow> = people
         .into_iter()
@@ -73,7 +72,7 @@ async fn page(pages: &Pages, me: &Me) -> Result<Page, Problem> {
         .collect();
     let open: Vec<InvitationRow> = invitations
         .into_iter()
-        .filter(|invitation| invitation.is_open(now))
+        .filter(|invitation| !invitation.revoked && invitation.used_by.is_none() && invitation.expires_ms > now)
         .map(|invitation| InvitationRow {
             id: invitation.id,
             note: invitation.note,
@@ -116,11 +115,7 @@ async fn add(State(pages): State<Pages>, Posted { me, form }: Posted) -> Result<
     }
 }
 
-async fn invite(
-    State(pages): State<Pages>,
-    headers: HeaderMap,
-    Posted { me, form }: Posted,
-) -> Result<Page, Problem> {
+async fn invite(State(pages): State<Pages>, headers: HeaderMap, Posted { me, form }: Posted) -> Result<Page, Problem> {
     let new = NewInvitation {
         role: role(&form)?,
         group: form.text("group").trim().to_owned(),
@@ -135,7 +130,11 @@ async fn invite(
     Ok(page.with("invitation_url", format!("{origin}/label/invitation/{token}")))
 }
 
-async fn revoke(State(pages): State<Pages>, Path(id): Path<Id>, Posted { me, .. }: Posted) -> Result<Redirect, Problem> {
+async fn revoke(
+    State(pages): State<Pages>,
+    Path(id): Path<Id>,
+    Posted { me, .. }: Posted,
+) -> Result<Redirect, Problem> {
     let actor = me.actor();
     pages.work(move |store| Ok(store.revoke_invitation(actor, id)?)).await?;
     Ok(Redirect::to("/label/people"))

@@ -17,7 +17,7 @@ use std::time::Instant;
 
 const COOKIE: &str = "helpmate_session";
 /// Characters of a password at least.
-pub const PASSWORD_MIN: usize = 10;
+pub const PASSWORD_MIN: usize = 8;
 
 /// Whoever sent a request, known by the session's cookie.
 #[derive(Clone)]
@@ -26,8 +26,6 @@ pub struct Me {
     pub person: Person,
     /// Goes into every form of theirs.
     pub csrf: String,
-    /// The session's own token.
-    pub token: String,
 }
 
 /// What templates know of whoever is there.
@@ -41,8 +39,8 @@ pub struct MeView {
 }
 
 impl Me {
-    fn new(session: Session, token: String) -> Me {
-        Me { csrf: session.csrf, person: session.person, token }
+    fn new(session: Session) -> Me {
+        Me { csrf: session.csrf, person: session.person }
     }
 
     /// In whose name the store is asked.
@@ -74,7 +72,9 @@ impl axum::extract::FromRequestParts<Pages> for Me {
 
 /// Lets through whoever is logged in, not too often; sends others to the log-in page.
 pub async fn require(State(pages): State<Pages>, mut request: Request, next: Next) -> Response {
-    let me = match find(&pages, &request).await {
+    let token = cookie(request.headers());
+    let next_page = next_page(request.method(), request.uri().path());
+    let me = match find(&pages, token, request.method() == Method::GET, next_page).await {
         Ok(me) => me,
         Err(problem) => return problem.into_response(),
     };
@@ -92,23 +92,31 @@ pub async fn require(State(pages): State<Pages>, mut request: Request, next: Nex
 }
 
 /// Who it is, and the session's new token when it was time for one.
-async fn find(pages: &Pages, request: &Request) -> Result<(Me, Option<String>), Problem> {
-    let is_get = request.method() == Method::GET;
-    let path = request.uri().path();
-    let next = if is_get && path.starts_with("/label/") && is_plain(path) { path.to_owned() } else { String::new() };
-    let token = cookie(request.headers()).ok_or(Problem::LogIn { next: next.clone() })?;
+async fn find(
+    pages: &Pages,
+    token: Option<String>,
+    is_get: bool,
+    next: String,
+) -> Result<(Me, Option<String>), Problem> {
+    let token = token.ok_or(Problem::LogIn { next: next.clone() })?;
     let found = pages
         .work(move |store| {
             let Some(session) = store.session(&token)? else { return Ok(None) };
             if is_get && session.rotate_due {
                 let session = store.rotate_session(&token)?;
                 let token = session.token.clone();
-                return Ok(Some((Me::new(session, token.clone()), Some(token))));
+                return Ok(Some((Me::new(session), Some(token))));
             }
-            Ok(Some((Me::new(session, token), None)))
+            Ok(Some((Me::new(session), None)))
         })
         .await?;
     found.ok_or(Problem::LogIn { next })
+}
+
+/// Where to go after logging in: the page that was asked for.
+fn next_page(method: &Method, path: &str) -> String {
+    let is_page = method == Method::GET && path.starts_with("/label/") && is_plain(path);
+    if is_page { path.to_owned() } else { String::new() }
 }
 
 /// Whether a path may stand in an address as it is.
@@ -261,7 +269,8 @@ mod tests {
     #[test]
     fn only_paths_of_ours_are_followed() {
         assert_eq!(local("/label/tasks/abc_-1"), "/label/tasks/abc_-1");
-        for other in ["", "https://evil.example", "//evil.example", "/label//evil.example", "/label/\r\nSet-Cookie: a"] {
+        for other in ["", "https://evil.example", "//evil.example", "/label//evil.example", "/label/\r\nSet-Cookie: a"]
+        {
             assert_eq!(local(other), "/label", "{other:?}");
         }
     }

@@ -9,8 +9,8 @@ use super::page::Page;
 use super::problem::Problem;
 use super::session::Me;
 use super::text;
-pub use answer::letter;
 use answer::Values;
+pub use answer::letter;
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -273,7 +273,7 @@ async fn correct(
             let assignment = store.assignment_of(person, id)?;
             let project = assignment.project;
             let corrected = answer::body(&assignment, &sent).and_then(|body| {
-                Ok(store.correct(person, id, sent.text("submission"), body, answer::seconds(&sent))?)
+                Ok(store.correct(person, id, sent.text("submission"), &body, answer::seconds(&sent))?)
             });
             match corrected {
                 Ok(_) => Ok(Outcome::Done(format!("/label/projects/{project}/mine"))),

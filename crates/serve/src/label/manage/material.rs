@@ -1,5 +1,6 @@
 //! Prompts and answers: imported, generated, looked at.
 
+use super::super::Pages;
 use super::super::form::Posted;
 use super::super::home::{name, plain};
 use super::super::import;
@@ -8,7 +9,6 @@ use super::super::problem::Problem;
 use super::super::session::Me;
 use super::super::task::messages;
 use super::super::text::{Text, opening};
-use super::super::Pages;
 use super::{need, project_page};
 use axum::Router;
 use axum::extract::{Path, Query, State};
@@ -83,8 +83,8 @@ async fn prompts_page(pages: &Pages, me: &Me, id: Id, query: PromptsQuery) -> Re
         .iter()
         .map(|generation| {
             minijinja::context! {
-                model => generation.request.model, k => generation.request.k, state => generation.state,
-                done => generation.done, total => generation.total, error => generation.error,
+                model => generation.request.model.as_str(), k => generation.request.k, state => generation.state.as_str(),
+                done => generation.done, total => generation.total, error => generation.error.as_deref(),
             }
         })
         .collect();
@@ -107,11 +107,7 @@ fn imported(query: &PromptsQuery) -> Option<String> {
     Some(format!("{}.", parts.join("; ")))
 }
 
-async fn prompt(
-    State(pages): State<Pages>,
-    me: Me,
-    Path((id, prompt)): Path<(Id, Id)>,
-) -> Result<Page, Problem> {
+async fn prompt(State(pages): State<Pages>, me: Me, Path((id, prompt)): Path<(Id, Id)>) -> Result<Page, Problem> {
     need(&me, Role::Reviewer)?;
     let actor = me.actor();
     let (project, prompt, candidates) = pages

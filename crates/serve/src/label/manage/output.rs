@@ -90,10 +90,11 @@ async fn export(
     Path(id): Path<Id>,
     Posted { me, form }: Posted,
 ) -> Result<Response, Problem> {
+    let content = named(&CONTENTS, "content", form.text("content"))?;
     let options = ExportOptions {
-        content: named(&CONTENTS, "content", form.text("content"))?,
         aggregate: form.filled("aggregate").map(|name| named(&AGGREGATES, "aggregate", name)).transpose()?,
         include_gold: form.ticked("include_gold"),
+        ..ExportOptions::of(content)
     };
     let actor = me.actor();
     let (project, export) =
@@ -103,7 +104,7 @@ async fn export(
 
 #[derive(Deserialize)]
 struct LogQuery {
-    after: Option<Id>,
+    before: Option<Id>,
 }
 
 #[derive(Serialize)]
@@ -122,14 +123,14 @@ async fn log(
     Query(query): Query<LogQuery>,
 ) -> Result<Page, Problem> {
     need(&me, Role::Manager)?;
-    let (actor, after) = (me.actor(), query.after.unwrap_or(0));
+    let (actor, before) = (me.actor(), query.before);
     let (project, entries) = pages
         .work(move |store| {
-            let query = AuditQuery { project: Some(id), after, limit: PAGE, ..AuditQuery::default() };
+            let query = AuditQuery { project: Some(id), before, limit: PAGE, ..AuditQuery::default() };
             Ok((store.project(id)?, store.audit(actor, &query)?))
         })
         .await?;
-    let more_after = (entries.len() == PAGE).then(|| entries.last().map(|entry| entry.id)).flatten();
+    let more_before = (entries.len() == PAGE).then(|| entries.last().map(|entry| entry.id)).flatten();
     let views: Vec<EntryView> = entries
         .into_iter()
         .map(|entry| EntryView {
@@ -137,10 +138,10 @@ async fn log(
             actor: entry.actor.unwrap_or_else(|| "the operator".to_owned()),
             action: entry.action,
             object: entry.object,
-            details: entry.details.to_string(),
+            details: entry.details,
         })
         .collect();
     Ok(project_page("manage/audit.html", &pages, &me, &project, "/log")
         .with("entries", views)
-        .with("more_after", more_after))
+        .with("more_before", more_before))
 }

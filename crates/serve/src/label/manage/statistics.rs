@@ -75,7 +75,11 @@ fn labeler_row(report: &LabelerReport) -> LabelerRow {
         with_rest: percent(report.with_rest),
         with_gold: percent(report.with_gold),
         severity: report.severity.map_or_else(|| "–".to_owned(), |points| format!("{points:+.2}")),
-        qualified: if report.qualified { "yes" } else { "no" },
+        qualified: match report.qualified {
+            Some(true) => "yes",
+            Some(false) => "no",
+            None => "–",
+        },
     }
 }
 
@@ -132,7 +136,8 @@ fn collect(value: &Value, path: &mut Vec<String>, rows: &mut Vec<Vec<String>>) {
     match value {
         Value::Object(fields) if fields.contains_key("value") && fields.contains_key("low") => {
             let number = |name: &str| fields.get(name).and_then(Value::as_f64);
-            let whole = |name: &str| fields.get(name).and_then(Value::as_u64).map(|n| n.to_string()).unwrap_or_default();
+            let whole =
+                |name: &str| fields.get(name).and_then(Value::as_u64).map(|n| n.to_string()).unwrap_or_default();
             let why = || fields.get("why").and_then(Value::as_str).unwrap_or("undefined").to_owned();
             let interval = number("low").zip(number("high"));
             rows.push(vec![
@@ -149,14 +154,21 @@ fn collect(value: &Value, path: &mut Vec<String>, rows: &mut Vec<Vec<String>>) {
             path.pop();
         }),
         Value::Array(items) => items.iter().enumerate().for_each(|(i, item)| {
-            // An item is called by its name where it has one.
-            let name = item.get("name").or_else(|| item.get("field")).and_then(Value::as_str);
-            path.push(name.map_or_else(|| (i + 1).to_string(), words));
+            path.push(name_of(item).unwrap_or_else(|| (i + 1).to_string()));
             collect(item, path, rows);
             path.pop();
         }),
         _ => {}
     }
+}
+
+/// What an item is called, where it says so: a question by its label, a person by name, a pair by both.
+fn name_of(item: &Value) -> Option<String> {
+    let text = |key: &str| item.get(key).and_then(Value::as_str);
+    if let (Some(a), Some(b)) = (text("a"), text("b")) {
+        return Some(format!("{a} and {b}"));
+    }
+    ["label", "field"].into_iter().find_map(text).map(words).or_else(|| text("name").map(str::to_owned))
 }
 
 fn words(name: &str) -> String {
@@ -170,9 +182,11 @@ async fn agreement(State(pages): State<Pages>, me: Me, Path(id): Path<Id>) -> Re
     let resamples = options.resamples;
     let (project, report) =
         pages.work(move |store| Ok((store.project(id)?, store.agreement(actor, id, &options)?))).await?;
+    let sources: Vec<String> = report.sources.iter().map(|(source, n)| format!("{n} {source}")).collect();
     let report = serde_json::to_value(&report).map_err(|_| Problem::Broken)?;
     Ok(project_page("manage/agreement.html", &pages, &me, &project, "/agreement")
         .with("resamples", resamples)
+        .with("sources", sources.join(", "))
         .with("sections", sections(&report)))
 }
 
@@ -195,7 +209,7 @@ mod tests {
                 "exact": {"value": 0.7261, "low": 0.7, "high": 0.75, "n_prompts": 40, "n": 240},
                 "kappa": {"value": null, "low": null, "high": null, "n_prompts": 0, "n": 0, "why": "no pairs"},
             },
-            "fields": [{"name": "gives_harm", "alpha": {"value": 0.5, "low": 0.4, "high": 0.6, "n_prompts": 2, "n": 4}}],
+            "fields": [{"field": "gives_harm", "alpha": {"value": 0.5, "low": 0.4, "high": 0.6, "n_prompts": 2, "n": 4}}],
         });
         let sections = sections(&report);
         assert_eq!(sections.len(), 2);

@@ -9,7 +9,9 @@ pub fn of_body(body: &Body) -> String {
     match body {
         Body::WritePrompt { prompt, .. } => opening(&super::super::home::plain(prompt), 80),
         Body::Demonstrate { text, .. } | Body::Continue { text } => opening(text, 80),
-        Body::Rate { ratings, .. } => ratings.iter().map(|rating| of_fields(&rating.fields)).collect::<Vec<_>>().join("; "),
+        Body::Rate { ratings, .. } => {
+            ratings.iter().map(|rating| of_fields(&rating.fields)).collect::<Vec<_>>().join("; ")
+        }
         Body::Rank { places, all_bad, .. } => {
             let mut parts = vec![ranks(places.iter().map(|place| place.rank).collect())];
             if *all_bad {

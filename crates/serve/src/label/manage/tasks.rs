@@ -15,6 +15,8 @@ use axum::extract::{Path, Query, State};
 use axum::response::Redirect;
 use axum::routing::{get, post};
 use label::{Id, Judgement, MakeTasks, Role, TaskKind, TaskQuery, TaskView};
+use minijinja::Value;
+use minijinja::value::Serde;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -188,8 +190,8 @@ async fn task(State(pages): State<Pages>, me: Me, Path((id, task)): Path<(Id, Id
         .collect();
     let view = minijinja::context! {
         id => task.task, kind => kind_label(task.kind), state => task.state.as_str(),
-        messages => minijinja::Value::from_serialize(task.prompt.as_ref().map(|prompt| messages(prompt, None))),
-        answers => minijinja::Value::from_serialize(&answers),
+        messages => Value::from(Serde(task.prompt.as_ref().map(|prompt| messages(prompt, None)))),
+        answers => Value::from(Serde(&answers)),
     };
     Ok(project_page("manage/task.html", &pages, &me, &project, "/tasks")
         .with("task", view)

@@ -2,7 +2,9 @@
 
 use super::super::form::Form;
 use super::super::problem::{Problem, sentence};
-use label::{Assignment, Body, Field, FieldKind, FieldValue, Fields, Id, LabelError, Place, PromptStyle, Rating, TaskKind};
+use label::{
+    Assignment, Body, Field, FieldKind, FieldValue, Fields, Id, LabelError, Place, PromptStyle, Rating, TaskKind,
+};
 use record::Prompt;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -209,7 +211,9 @@ fn write_prompt(assignment: &Assignment, form: &Form) -> Result<Body, Problem> {
     if style == PromptStyle::FewShot {
         let pair = |i: usize| {
             let (query, answer) = (form.filled(&format!("query.{i}")), form.filled(&format!("answer.{i}")));
-            query.zip(answer).map(|(query, answer)| format!("\n\nQuery: {query}\nAnswer: {answer}").replace("\r\n", "\n"))
+            query
+                .zip(answer)
+                .map(|(query, answer)| format!("\n\nQuery: {query}\nAnswer: {answer}").replace("\r\n", "\n"))
         };
         let pairs: Vec<String> = (1..=EXAMPLES).filter_map(pair).collect();
         // A correction has the examples in the text already.
@@ -246,7 +250,9 @@ fn better(assignment: &Assignment, form: &Form) -> Result<Option<Id>, Problem> {
         return Ok(None);
     }
     let chosen = assignment.answers.iter().enumerate().find(|(i, _)| letter(*i).to_string() == verdict);
-    chosen.map(|(_, shown)| Some(shown.candidate)).ok_or_else(|| Problem::Form("Say which output is better.".to_owned()))
+    chosen
+        .map(|(_, shown)| Some(shown.candidate))
+        .ok_or_else(|| Problem::Form("Say which output is better.".to_owned()))
 }
 
 /// Ratings of the answers about which something was said.

@@ -281,7 +281,9 @@ fn ask(assignment: &Assignment, style: PromptStyle) -> String {
         TaskKind::Review => "Is it good enough to be kept?".to_owned(),
         TaskKind::UseCase => "Which use-case fits best?".to_owned(),
         TaskKind::WritePrompt => match style {
-            PromptStyle::Plain => "Write something that you would really ask of an assistant. Any kind of task.".to_owned(),
+            PromptStyle::Plain => {
+                "Write something that you would really ask of an assistant. Any kind of task.".to_owned()
+            }
             PromptStyle::FewShot => {
                 "Write an instruction, and two or more examples of it: a query and the answer to it.".to_owned()
             }
