@@ -58,7 +58,7 @@ pub fn copy(database: &Database, place: &Path, version: i64) -> Result<()> {
         return copied;
     }
     let mut temporary = place.as_os_str().to_owned();
-    temporary.push(format!("{}{}", stdx::atomic::TEMPORARY_MARK, std::process::id()));
+    temporary.push(format!("{}{}-rows", stdx::atomic::TEMPORARY_MARK, std::process::id()));
     let temporary = std::path::PathBuf::from(temporary);
     let copied = database.read(|from| {
         let target = Database::open(&Address::File(temporary.clone()), 1000)?;

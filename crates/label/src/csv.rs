@@ -68,7 +68,7 @@ mod tests {
         check("=HYPERLINK(\"http://x\",\"y\")", "\"'=HYPERLINK(\"\"http://x\"\",\"\"y\"\")\"");
         check("@SUM(A1)", "'@SUM(A1)");
         check("-2+3", "'-2+3");
-        check(" +1", "\"' +1\"");
+        check(" +1", "' +1");
         check("\t=1", "\"'\t=1\"");
         check("＝1", "'＝1");
         check("a=1", "a=1");

@@ -326,7 +326,8 @@ fn like(text: &str) -> String {
     });
     // Content is JSON, in which a quote or a line break is written otherwise.
     let inner = serde_json::to_string(&escaped).unwrap_or_default();
-    format!("%{}%", inner.trim_matches('"'))
+    let inner = inner.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
+    format!("%{inner}%")
 }
 
 /// The beginning of a prompt, in a line.

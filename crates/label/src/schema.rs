@@ -128,6 +128,30 @@ fn unused(place: &Path, version: i64) -> PathBuf {
 mod tests {
     use super::*;
 
+    /// A database of each older version is upgraded, after a copy of it was made.
+    #[test]
+    fn older_databases_are_copied_and_upgraded() {
+        use crate::{Actor, OpenOptions, Settings, Store};
+        for version in 1..KNOWN {
+            let folder = tempfile::tempdir().expect("temporary folder");
+            let address = folder.path().join("labels.db").display().to_string();
+            let options = OpenOptions::default();
+            let old = Store::open_version(&address, &options, version).unwrap();
+            let project = old.create_project(Actor::Operator, "kept", &Settings::default()).unwrap();
+            assert!(old.upgraded_from().is_none());
+            drop(old);
+            let new = Store::open(&address, &options).unwrap();
+            assert_eq!(new.project_by_name("kept").unwrap(), project);
+            assert!(new.trees(project.id).unwrap().is_empty());
+            let copy = new.upgraded_from().expect("a copy").to_path_buf();
+            assert!(copy.display().to_string().ends_with(&format!("labels.db.before-upgrade-from-{version}")));
+            let copied = Database::open(&crate::database::Address::File(copy), 100).unwrap();
+            assert_eq!(super::version(&copied).unwrap(), version);
+            drop(new);
+            assert!(Store::open(&address, &options).unwrap().upgraded_from().is_none());
+        }
+    }
+
     #[test]
     fn every_table_of_the_migrations_is_listed() {
         let mut made: Vec<&str> = MIGRATIONS
