@@ -3,7 +3,10 @@
 //! Weights are random in the shape of a real model: speed does not depend on their values.
 mod choices;
 mod corpora;
+mod iteration;
 mod measure;
+mod preferences;
+mod serving;
 mod shapes;
 mod suite;
 
@@ -94,6 +97,26 @@ enum What {
         #[arg(long, default_value_t = 64)]
         completion: usize,
     },
+    /// Pairs of answers by DPO, the reference's log-probabilities cached: shared prefix, or sequences by themselves
+    Dpo {
+        #[arg(long, default_value = "shared")]
+        how: measure::Sharing,
+        #[arg(long, default_value_t = 8)]
+        pairs: usize,
+        #[arg(long, default_value_t = 256)]
+        prompt: usize,
+        #[arg(long, default_value_t = 64)]
+        completion: usize,
+    },
+    /// One iteration of PPO: policy, reward model, value model and reference begun as one model folder
+    Ppo {
+        #[arg(long)]
+        model: PathBuf,
+        #[arg(long, default_value_t = 32)]
+        prompts: usize,
+        #[arg(long, default_value_t = 64)]
+        new: usize,
+    },
     /// ROUGE-L of every candidate with every text of a pool
     RougeFilter {
         #[arg(long, default_value_t = 50_000)]
@@ -119,6 +142,9 @@ enum What {
         /// Folder with bf16.gguf and q8_0.gguf of a SmolLM2-135M (by `helpmate convert`), for llama.cpp's rows
         #[arg(long)]
         gguf: Option<PathBuf>,
+        /// Folder of a SmolLM2-135M with its tokenizer (`helpmate pull default`), for the rows that need text
+        #[arg(long)]
+        smollm2: Option<PathBuf>,
         #[arg(long, default_value_t = 3)]
         rounds: usize,
         /// Only rows whose name contains this; may be repeated
@@ -126,6 +152,15 @@ enum What {
         only: Vec<String>,
         #[arg(long, default_value = "bench/results.jsonl")]
         results: PathBuf,
+    },
+    /// Streamed completions of `helpmate serve`, over HTTP, by so many clients at once
+    Serve {
+        #[arg(long)]
+        model: PathBuf,
+        #[arg(long, default_value_t = 16)]
+        streams: usize,
+        #[arg(long, default_value_t = 64)]
+        new: usize,
     },
     /// Writes a folder with random weights in the SmolLM2-135M shape
     WriteModel { folder: PathBuf },
@@ -150,30 +185,34 @@ fn main() {
         What::Lora { tokens, steps, q8 } => measure::lora(&device, tokens, steps, q8),
         What::FirstStep { model } => measure::first_step(&device, precision, &model),
         What::Kwise { how, k, prompt, completion } => measure::kwise(&device, precision, how, k, prompt, completion),
+        What::Dpo { how, pairs, prompt, completion } => {
+            preferences::dpo(&device, precision, how, pairs, prompt, completion)
+        }
+        What::Ppo { model, prompts, new } => {
+            iteration::ppo(&device, precision, &model, prompts, new).unwrap_or_else(|error| panic!("{error}"))
+        }
         What::RougeFilter { pool, candidates } => corpora::rouge_filter(pool, candidates),
         What::NearDuplicates { documents } => corpora::near_duplicates(documents),
         What::Render { rows } => corpora::render(rows).unwrap_or_else(|error| panic!("{error}")),
         What::World { documents } => measure::world(documents),
-        What::Suite { peer, gguf, rounds, only, results } => return suite(&device, peer, gguf, rounds, only, results),
+        What::Suite { peer: python, gguf, smollm2, rounds, only, results } => {
+            let model = std::env::temp_dir().join("helpmate-bench-model");
+            return suite(&device, suite::Suite { python, gguf, smollm2, rounds, only, results, model });
+        }
         What::Choices { shape } => choices::choices(&device, precision, &shape),
+        What::Serve { model, streams, new } => {
+            let dtype = if matches!(arguments.precision, PrecisionName::F32) { "f32" } else { "bf16" };
+            serving::serve(&model, dtype, arguments.threads, streams, new)
+        }
         What::WriteModel { folder } => shapes::write(&device, &folder),
     };
     println!("{result}");
 }
 
-fn suite(
-    device: &Device,
-    python: Option<PathBuf>,
-    gguf: Option<PathBuf>,
-    rounds: usize,
-    only: Vec<String>,
-    results: PathBuf,
-) {
-    let model = std::env::temp_dir().join("helpmate-bench-model");
-    if !model.join("model.safetensors").is_file() {
-        shapes::write(device, &model);
+fn suite(device: &Device, suite: suite::Suite) {
+    if !suite.model.join("model.safetensors").is_file() {
+        shapes::write(device, &suite.model);
     }
-    let suite = suite::Suite { python, gguf, rounds, only, results, model };
     if let Err(error) = suite.run() {
         eprintln!("error: {error}");
         std::process::exit(1);

@@ -14,13 +14,13 @@ use std::path::Path;
 use std::time::Instant;
 use stdx::seed::Seed;
 
-const ADAM: AdamWConfig = AdamWConfig { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weight_decay: 0.0 };
+pub(crate) const ADAM: AdamWConfig = AdamWConfig { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weight_decay: 0.0 };
 
-fn options(precision: Precision, trainable: Trainable, scalar_head: bool) -> LoadOptions {
+pub(crate) fn options(precision: Precision, trainable: Trainable, scalar_head: bool) -> LoadOptions {
     LoadOptions { precision, trainable, scalar_head }
 }
 
-fn ids(n: usize, seed: u64, vocabulary: usize) -> Vec<u32> {
+pub(crate) fn ids(n: usize, seed: u64, vocabulary: usize) -> Vec<u32> {
     let mut stream = Seed(seed).stream("tokens", 0);
     (0..n).map(|_| stream.below(vocabulary as u64) as u32).collect()
 }
@@ -32,7 +32,7 @@ pub fn peak_memory() -> u64 {
     line.split_whitespace().nth(1).and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
-fn median(mut seconds: Vec<f64>) -> f64 {
+pub(crate) fn median(mut seconds: Vec<f64>) -> f64 {
     seconds.sort_by(f64::total_cmp);
     seconds[seconds.len() / 2]
 }

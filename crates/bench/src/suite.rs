@@ -27,6 +27,8 @@ enum Peer {
     Harness(&'static [&'static str]),
     /// `xtask/peer/text.py`, and the package that it measures.
     Text(&'static str, &'static [&'static str]),
+    /// `trl`'s trainers by `xtask/peer/bench.py`.
+    Trl(&'static [&'static str]),
     /// Another way to do it in this engine.
     Ourselves(&'static [&'static str]),
 }
@@ -72,6 +74,12 @@ const ROWS: &[Row] = &[
         "tokens_per_second",
     ),
     row(
+        "serve 16 streams / 1 stream bf16",
+        &["serve", "--model", "MODEL"],
+        Peer::Ourselves(&["serve", "--model", "MODEL", "--streams", "1"]),
+        "tokens_per_second",
+    ),
+    row(
         "first step",
         &["first-step", "--model", "MODEL"],
         Peer::Python(&["first-step", "--model", "MODEL"]),
@@ -94,6 +102,10 @@ const ROWS: &[Row] = &[
     row("lora 1.5B q8", &["lora", "--q8"], Peer::None, "tokens_per_second"),
     row("k-wise shared / passes", &["kwise"], Peer::Ourselves(&["kwise", "--how", "passes"]), "prompts_per_second"),
     row("k-wise shared / pairs", &["kwise"], Peer::Ourselves(&["kwise", "--how", "pairs"]), "prompts_per_second"),
+    row("k-wise shared / trl pairs", &["kwise"], Peer::Trl(&["trl-reward"]), "prompts_per_second"),
+    row("dpo shared / separate", &["dpo"], Peer::Ourselves(&["dpo", "--how", "passes"]), "pairs_per_second"),
+    row("dpo shared / trl", &["dpo"], Peer::Trl(&["trl-dpo"]), "pairs_per_second"),
+    row("ppo iteration 32x64 bf16", &["ppo", "--model", "SMOLLM2"], Peer::None, "iterations_per_second"),
     row(
         "rouge filter / rouge_score",
         &["rouge-filter"],
@@ -122,6 +134,8 @@ pub struct Suite {
     pub python: Option<PathBuf>,
     /// Folder with `bf16.gguf` and `q8_0.gguf` of a SmolLM2-135M; without one, ours alone beside llama.cpp's rows.
     pub gguf: Option<PathBuf>,
+    /// Folder of a SmolLM2-135M with its tokenizer; without one, the rows that need text are not measured.
+    pub smollm2: Option<PathBuf>,
     /// Times that each pair is run.
     pub rounds: usize,
     /// Rows whose name contains one of these; all when empty.
@@ -142,6 +156,10 @@ impl Suite {
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&self.results)?;
         for row in ROWS.iter().filter(|r| self.only.is_empty() || self.only.iter().any(|o| r.name.contains(o.as_str())))
         {
+            if row.ours.contains(&"SMOLLM2") && self.smollm2.is_none() {
+                println!("{:36} not measured: needs --smollm2 FOLDER", row.name);
+                continue;
+            }
             let result = self.measure(row)?;
             print_row(&result);
             writeln!(file, "{result}")?;
@@ -154,7 +172,7 @@ impl Suite {
         for _ in 0..self.rounds {
             ours.push(self.ours(row.ours)?);
             match row.peer {
-                Peer::Python(arguments) | Peer::Harness(arguments) => {
+                Peer::Python(arguments) | Peer::Harness(arguments) | Peer::Trl(arguments) => {
                     if let Some(python) = &self.python {
                         let mut command = Command::new(python);
                         command.arg(script()).args(self.filled(arguments)).envs(row.environment.iter().copied());
@@ -183,6 +201,7 @@ impl Suite {
             Peer::LlamaCpp(..) => "llama.cpp",
             Peer::Harness(_) => "lm_eval",
             Peer::Text(name, _) => name,
+            Peer::Trl(_) => "trl",
             Peer::Ourselves(_) => "ourselves, not shared",
             Peer::None => "none",
         };
@@ -199,6 +218,7 @@ impl Suite {
             "ours_peak_bytes": median(&ours, "peak_bytes"), "peer_peak_bytes": median(&peers, "peak_bytes"),
             "peak_ratio": ratio(median(&ours, "peak_bytes"), median(&peers, "peak_bytes")),
             "check": checks.0, "peer_check": checks.1, "rounds": self.rounds, "ours_all": all(&ours, row.figure), "peer_all": all(&peers, row.figure),
+            "ours_last": ours.last(),
             "commit": commit(), "machine": machine(), "unix_time": seconds_since_epoch(),
         }))
     }
@@ -209,7 +229,13 @@ impl Suite {
 
     fn filled(&self, arguments: &[&str]) -> Vec<String> {
         let model = self.model.display().to_string();
-        arguments.iter().map(|a| if *a == "MODEL" { model.clone() } else { a.to_string() }).collect()
+        let smollm2 = self.smollm2.as_ref().map(|folder| folder.display().to_string()).unwrap_or_default();
+        let fill = |argument: &&str| match *argument {
+            "MODEL" => model.clone(),
+            "SMOLLM2" => smollm2.clone(),
+            other => other.to_owned(),
+        };
+        arguments.iter().map(fill).collect()
     }
 }
 

@@ -19,6 +19,7 @@ mod rm;
 mod runs;
 mod score;
 mod self_instruct;
+mod serve;
 mod sft;
 mod stats;
 mod tokenizer;
@@ -48,6 +49,7 @@ pub enum Command {
     Reject(reject::Reject),
     Generate(generate::Generate),
     Chat(chat::Chat),
+    Serve(serve::Serve),
     Logprobs(logprobs::Logprobs),
     Score(score::Score),
     #[command(subcommand)]
@@ -84,6 +86,7 @@ impl Command {
             Command::Reject(command) => command.run(context),
             Command::Generate(command) => command.run(context),
             Command::Chat(command) => command.run(context),
+            Command::Serve(command) => command.run(context),
             Command::Logprobs(command) => command.run(context),
             Command::Score(command) => command.run(context),
             Command::Eval(command) => command.run(context),

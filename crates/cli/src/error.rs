@@ -117,6 +117,17 @@ impl From<corpus::CorpusError> for CommandError {
     }
 }
 
+impl From<label::LabelError> for CommandError {
+    fn from(error: label::LabelError) -> CommandError {
+        let hint = match &error {
+            label::LabelError::Busy { .. } => Some("another program writes to the database; try again".to_string()),
+            label::LabelError::Version { .. } => Some("the database belongs to a newer helpmate".to_string()),
+            _ => None,
+        };
+        CommandError::input(error).maybe_hint(hint)
+    }
+}
+
 impl From<render::RenderError> for CommandError {
     fn from(error: render::RenderError) -> CommandError {
         CommandError::input(error)

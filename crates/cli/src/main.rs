@@ -12,6 +12,7 @@ mod conversion;
 mod error;
 mod interrupt;
 mod labelled;
+mod listening;
 mod loading;
 mod output;
 mod progress;
@@ -19,6 +20,7 @@ mod pull;
 #[cfg(test)]
 mod reference;
 mod reward;
+mod serving;
 mod source;
 mod table;
 mod training;

@@ -19,6 +19,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use generate::{Request, Sampling, Settings};
+use record::{Message, Prompt};
 use room::Busy;
 pub use room::{Room, Rooms, Side, Verdict};
 use serde::Deserialize;
@@ -191,10 +192,10 @@ async fn begin(app: Arc<App>, headers: &HeaderMap, id: &str, text: &str) -> Resu
     };
     let (busy, turn) = Busy::begin(&app, id, &text).ok_or_else(conflict)?;
     let room = app.rooms.get(&room.id).ok_or_else(gone)?;
-    let prompt = room.prompt(turn);
+    let messages = room.messages(turn);
     let requests = tokio::task::spawn_blocking({
-        let (app, room, prompt) = (app.clone(), room.clone(), prompt.clone());
-        move || room.sides.iter().map(|side| request(&app, side.model_idx, &prompt)).collect::<Result<Vec<_>, _>>()
+        let (app, room, messages) = (app.clone(), room.clone(), messages.clone());
+        move || room.sides.iter().map(|side| request(&app, side.model_idx, &messages)).collect::<Result<Vec<_>, _>>()
     });
     let failed = |_| Trouble::Other(StatusCode::INTERNAL_SERVER_ERROR, "The message could not be read.".into());
     let requests = requests.await.map_err(failed)??;
@@ -204,24 +205,28 @@ async fn begin(app: Arc<App>, headers: &HeaderMap, id: &str, text: &str) -> Resu
     }
     if let Some(collector) = app.collector.as_ref().filter(|_| room.may_collect) {
         let user_id = collector.user_id(&room.caller, None);
-        collector.keep(prompt, user_id);
+        collector.keep(Prompt::Messages(messages), user_id);
     }
     let answers = vec![String::new(); receivers.len()];
     Ok(Turn { app, room: room.id, receivers, answers, _busy: busy })
 }
 
-/// What a model is asked, with as much of the conversation as leaves room for an answer.
-fn request(app: &App, model_idx: usize, prompt: &record::Prompt) -> Result<Request, Trouble> {
+/// What a model is asked: the conversation, without its oldest turns where they would leave no room for an answer.
+fn request(app: &App, model_idx: usize, messages: &[Message]) -> Result<Request, Trouble> {
     let card = &app.worker.models()[model_idx];
     let wrong = |message: String| Trouble::Other(StatusCode::UNPROCESSABLE_ENTITY, message);
-    let token_ids = card.renderer.prompt(prompt).map_err(|error| wrong(error.to_string()))?;
+    let render = |messages: &[Message]| {
+        card.renderer.prompt(&Prompt::Messages(messages.to_vec())).map_err(|error| wrong(error.to_string()))
+    };
+    let mut rest = messages;
+    let mut token_ids = render(rest)?;
+    while token_ids.len() > card.context / 4 * 3 && rest.len() > 2 {
+        rest = &rest[2..];
+        token_ids = render(rest)?;
+    }
     if token_ids.len() >= card.context {
-        let message = format!(
-            "The conversation has {} tokens; the model holds {}. Begin a new one.",
-            token_ids.len(),
-            card.context
-        );
-        return Err(wrong(message));
+        let (found, context) = (token_ids.len(), card.context);
+        return Err(wrong(format!("The message has {found} tokens; the model holds {context} with its answer.")));
     }
     let settings = Settings {
         sampling: Sampling { temperature: 0.7, top_p: 0.95, ..Sampling::default() },

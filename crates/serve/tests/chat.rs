@@ -97,7 +97,7 @@ fn what_is_compared_and_flagged_becomes_work_for_labelers() {
     assert_eq!(kinds, ["Pairwise", "Rate"]);
     let judgements = store.judgements(Actor::Operator, project, &JudgementQuery::default()).unwrap();
     assert_eq!(judgements.len(), 1);
-    assert_eq!(judgements[0].source, Some(record::Source::Human).unwrap());
+    assert_eq!(judgements[0].source, record::Source::Human);
     let prompts = store.prompts(project, &label::PromptQuery { limit: 10, ..Default::default() }).unwrap();
     assert_eq!(prompts.len(), 1, "both are about the same prompt");
     let origins = store.candidates(Actor::Operator, prompts[0].id).unwrap();

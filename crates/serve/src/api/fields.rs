@@ -1,4 +1,4 @@
-//! Reading a request's fields: each may be there once, with the right type and range; what isn't known is refused.
+//! Reading a request's fields: each with the right type and range; what isn't known is refused.
 
 use super::error::ApiError;
 use axum::http::StatusCode;

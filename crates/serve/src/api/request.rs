@@ -78,7 +78,7 @@ impl Ask {
         let log_probs = log_probs(&mut fields, kind)?;
         let stream = fields.flag("stream")?;
         let include_usage = include_usage(&mut fields, stream)?;
-        let (settings, bias) = (settings(&mut fields, kind, n, card)?, bias(&mut fields)?);
+        let (settings, bias) = (settings(&mut fields, kind, n, card)?, bias(&mut fields, card)?);
         let user = fields.optional("user", "a text", |value| value.as_str().map(str::to_owned))?;
         refuse_others(&mut fields, kind, n)?;
         fields.finish()?;
@@ -266,13 +266,16 @@ fn stop(fields: &mut Fields) -> Result<Vec<String>, ApiError> {
     Ok(stop)
 }
 
-fn bias(fields: &mut Fields) -> Result<Bias, ApiError> {
+fn bias(fields: &mut Fields, card: &ModelCard) -> Result<Bias, ApiError> {
     let presence = fields.number("presence_penalty", -2.0, 2.0)?.unwrap_or(0.0) as f32;
     let frequency = fields.number("frequency_penalty", -2.0, 2.0)?.unwrap_or(0.0) as f32;
-    let logits = fields.optional("logit_bias", "an object of tokens with numbers from -100 to 100", |value| {
+    let vocabulary = card.renderer.tokenizer().vocab_size();
+    let expected = format!("an object of tokens below {vocabulary} with numbers from -100 to 100");
+    let logits = fields.optional("logit_bias", &expected, |value| {
         let pairs = value.as_object()?.iter().map(|(token_id, added)| {
             let added = added.as_f64().filter(|added| (-100.0..=100.0).contains(added))?;
-            Some((token_id.parse::<u32>().ok()?, added as f32))
+            let token_id = token_id.parse::<u32>().ok().filter(|id| (*id as usize) < vocabulary)?;
+            Some((token_id, added as f32))
         });
         pairs.collect::<Option<Vec<(u32, f32)>>>()
     })?;

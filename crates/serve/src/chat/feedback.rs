@@ -5,10 +5,8 @@ use super::room::{Room, Verdict};
 use crate::app::Feedback;
 use crate::random;
 use crate::worker::ModelCard;
-use label::{
-    Actor, Body, LabelError, NewCandidate, NewPerson, NewPrompt, NewTask, Person, Recorded, Role, TaskKind,
-};
-use record::Source;
+use label::{Actor, Body, LabelError, NewCandidate, NewPerson, NewPrompt, NewTask, Person, Recorded, Role, TaskKind};
+use record::{Prompt, Source};
 
 /// Visitors of the chat page are one labeler of a group of its own, so that exports can tell them apart.
 const VISITORS: &str = "chat-visitors";
@@ -71,10 +69,7 @@ pub fn flag(
 ) -> Result<label::Id, LabelError> {
     let prompt = prompt(feedback, room, turn)?;
     let candidate = candidate(feedback, room, prompt, side, turn, models)?;
-    let new = NewTask {
-        priority: Some(FLAG_PRIORITY),
-        ..NewTask::new(TaskKind::Rate, Some(prompt), vec![candidate])
-    };
+    let new = NewTask { priority: Some(FLAG_PRIORITY), ..NewTask::new(TaskKind::Rate, Some(prompt), vec![candidate]) };
     let task = feedback.store.add_task(Actor::Operator, feedback.project, &new)?;
     feedback.store.note(Actor::Operator, "chat.flag", &format!("task {task}"), reason)?;
     Ok(task)
@@ -82,7 +77,7 @@ pub fn flag(
 
 /// The prompt of a turn, which may be there already.
 fn prompt(feedback: &Feedback, room: &Room, turn: usize) -> Result<label::Id, LabelError> {
-    let new = NewPrompt { source: Some(Source::Human), ..NewPrompt::new(room.prompt(turn)) };
+    let new = NewPrompt { source: Some(Source::Human), ..NewPrompt::new(Prompt::Messages(room.messages(turn))) };
     let added = feedback.store.add_prompts(Actor::Operator, feedback.project, &[new])?;
     added.ids.first().copied().flatten().ok_or_else(|| LabelError::Invalid {
         field: "prompt".into(),

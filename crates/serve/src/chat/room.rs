@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::keys::Caller;
 use crate::random;
-use record::{Message, Prompt};
+use record::Message;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -100,7 +100,7 @@ impl Room {
     }
 
     /// What the models are asked at a turn: everything before it, and the turn's question.
-    pub fn prompt(&self, turn: usize) -> Prompt {
+    pub fn messages(&self, turn: usize) -> Vec<Message> {
         let mut messages = Vec::new();
         for (i, asked) in self.asked.iter().enumerate().take(turn + 1) {
             messages.push(Message::user(asked));
@@ -110,7 +110,7 @@ impl Room {
                 messages.push(Message::assistant(answer));
             }
         }
-        Prompt::Messages(messages)
+        messages
     }
 
     /// Turns that all sides have answered.
@@ -246,8 +246,8 @@ mod tests {
         let room = rooms.get(&id).unwrap();
         assert_eq!((room.n_turns(), room.awaits_verdict()), (1, false));
         let expected = vec![Message::user("one"), Message::assistant("B1"), Message::user("two")];
-        assert_eq!(room.prompt(1), Prompt::Messages(expected));
-        assert_eq!(room.prompt(0), Prompt::Messages(vec![Message::user("one")]));
+        assert_eq!(room.messages(1), expected);
+        assert_eq!(room.messages(0), [Message::user("one")]);
     }
 
     #[test]
