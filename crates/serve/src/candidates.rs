@@ -4,8 +4,8 @@
 //! Work is asked for in the labeling database and done once: a prompt that has its answers is passed over, so that an
 //! interrupted run goes on where it was.
 
-use crate::Log;
 use crate::worker::{Refused, Update, Worker};
+use crate::{Log, storable};
 use endpoint::completion::{CompletionClient, CompletionRequest, CompletionSettings};
 use generate::{Request, Sampling, Settings};
 use label::{Actor, Generation, LabelError, NewCandidate, PromptQuery, Store, StoredPrompt};
@@ -231,7 +231,7 @@ fn answers(
                 let request = endpoint_request(generation, &prompt.prompt);
                 let texts: Result<Vec<String>, _> =
                     (0..n).map(|_| client.answer(&request).map(|answer| answer.text)).collect();
-                all.push((prompt, texts?));
+                all.push((prompt, texts?.iter().map(|text| storable(text)).collect()));
             }
             Ok(all)
         }
@@ -289,7 +289,7 @@ fn collect(mut receiver: UnboundedReceiver<Update>, n: usize) -> Result<Vec<Stri
     if n_done < n {
         return Err(Failure::Other("the models' thread has stopped".into()));
     }
-    let texts = texts.into_iter().map(|text| text.trim().to_owned());
+    let texts = texts.iter().map(|text| storable(text.trim()));
     Ok(texts.filter(|text| !text.is_empty()).collect())
 }
 

@@ -11,6 +11,7 @@ use crate::api::error::ApiError;
 use crate::app::App;
 use crate::keys::Caller;
 use crate::server::Arrival;
+use crate::storable;
 use crate::stream::{Events, Gone, events};
 use crate::worker::{Refused, Update};
 use axum::Router;
@@ -181,7 +182,7 @@ struct Turn {
 /// Hands what was said to the models.
 async fn begin(app: Arc<App>, headers: &HeaderMap, id: &str, text: &str) -> Result<Turn, Trouble> {
     let room = own_room(&app, headers, id)?;
-    let text = text.trim().replace("\r\n", "\n");
+    let text = storable(text.trim()).replace("\r\n", "\n");
     if text.is_empty() || text.chars().count() > MESSAGE_CHARACTERS_MAX {
         let message = format!("A message has between 1 and {MESSAGE_CHARACTERS_MAX} characters.");
         return Err(Trouble::Other(StatusCode::UNPROCESSABLE_ENTITY, message));
@@ -262,7 +263,7 @@ impl Turn {
         let answers = self.answers;
         self.app.rooms.change(&self.room, |room| {
             for (side, answer) in room.sides.iter_mut().zip(answers) {
-                side.answers.push(answer.trim().to_owned());
+                side.answers.push(storable(answer.trim()));
             }
         });
     }

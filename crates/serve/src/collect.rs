@@ -7,7 +7,7 @@
 use crate::api::{Ask, Given};
 use crate::keys::Caller;
 use crate::metrics::Metrics;
-use crate::{Log, app};
+use crate::{Log, app, storable};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use corpus::curate::UseCases;
 use label::{Actor, LabelError, NewPrompt, Store};
@@ -182,8 +182,7 @@ impl Writer {
                     Command::Keep(prompt) => batch.push(cleaned(*prompt, &use_cases)),
                     Command::Forget { user_id, answer } => {
                         self.write(&std::mem::take(&mut batch));
-                        let erased = self.store.erase_user(Actor::Operator, &user_id);
-                        let _ = answer.send(erased.map(|erased| erased.prompts as u64));
+                        let _ = answer.send(self.forget(&user_id));
                     }
                 }
                 if batch.len() < BATCH {
@@ -204,10 +203,21 @@ impl Writer {
                 self.metrics.collected("duplicate", added.duplicates);
                 self.metrics.collected("over_user_limit", added.over_user_limit);
             }
+            // One that the store won't have must not take the others with it.
+            Err(_) if batch.len() > 1 => batch.chunks(1).for_each(|one| self.write(one)),
             Err(error) => {
-                (self.log)(format!("collected prompts: {error}"));
+                (self.log)(format!("a collected prompt was not kept: {error}"));
                 self.metrics.collected("lost", batch.len());
             }
+        }
+    }
+
+    /// Deletes a user's prompts; how many there were. Of a user without any there is nothing to delete.
+    fn forget(&self, user_id: &str) -> Result<u64, LabelError> {
+        match self.store.erase_user(Actor::Operator, user_id) {
+            Ok(erased) => Ok(erased.prompts as u64),
+            Err(LabelError::NotFound { .. }) => Ok(0),
+            Err(error) => Err(error),
         }
     }
 
@@ -221,7 +231,7 @@ impl Writer {
 
 /// A prompt without personal data, with its use-case and language.
 fn cleaned(new: NewPrompt, use_cases: &UseCases) -> NewPrompt {
-    let redacted = |text: &str| pii::redact(text, &pii::find(text));
+    let redacted = |text: &str| storable(&pii::redact(text, &pii::find(text)));
     let prompt = match &new.prompt {
         Prompt::Text(text) => Prompt::Text(redacted(text)),
         Prompt::Messages(messages) => {

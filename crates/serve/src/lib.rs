@@ -24,3 +24,8 @@ pub fn router(app: std::sync::Arc<app::App>) -> axum::Router {
 
 /// Where a server tells what went wrong: a line at a time.
 pub type Log = std::sync::Arc<dyn Fn(String) + Send + Sync>;
+
+/// A text without the one character that databases keep in no text; models write it now and then.
+pub(crate) fn storable(text: &str) -> String {
+    text.replace('\0', "")
+}
