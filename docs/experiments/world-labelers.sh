@@ -30,7 +30,7 @@ learn() { # NAME SEED RANKINGS BATCH OPTION… → rm-NAME, its scores of the te
 }
 
 for seed in "$@"; do
-    loop 0.5m "$seed"
+    begun 0.5m "$seed"
     pools reward 600 "$seed"
     pools eval 200 "$seed"
     few=pool-reward-$seed.jsonl least=pool-least-$seed.jsonl test=pool-eval-$seed.jsonl

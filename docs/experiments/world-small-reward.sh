@@ -7,7 +7,7 @@ shift 2
 . "$(dirname "$0")/world.sh"
 for seed in "$@"; do
     [ -d "loop-2m-$seed/ppo/final" ] || loop 2m "$seed" # has the arm of equal size
-    loop 0.5m "$seed"
+    begun 0.5m "$seed"
     questions 0.5m "$seed"
     folder=loop-2m-$seed
     rm=small-rm-$seed

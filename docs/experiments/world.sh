@@ -21,6 +21,10 @@ loop() { # SIZE SEED → loop-SIZE-SEED: quickstart's SFT, reward model, PPO and
         --plan "$here/configs/world-$1.json" --threads "$threads" --out "loop-$1-$2"
 }
 
+begun() { # SIZE SEED: the same as far as the reward model; an interrupted loop goes on later and ends as it would have
+    [ -d "loop-$1-$2/rm/final" ] || loop "$1" "$2"
+}
+
 questions() { # SIZE SEED → questions.jsonl, bare.jsonl: what quickstart measured on, the same for all; bare as the base is asked
     once questions.jsonl "$rows" questions "loop-$1-$2/answers/sft.jsonl" questions.jsonl bare.jsonl
 }
@@ -32,7 +36,7 @@ answers() { # MODEL NAME SEED → NAME.jsonl, NAME-gold.jsonl: two answers to ea
 }
 
 samples() { # SEED: 64 answers of the 0.5M SFT model to each of 100 prompts of the policy split, and written ones, scored by all
-    loop 0.5m "$1"
+    begun 0.5m "$1"
     sft=loop-0.5m-$1/sft
     rm=loop-0.5m-$1/rm
     once written.jsonl "$helpmate" world rankings --split policy --n 100 --k 9 --groups gold --noise 0 --tie 0 --mistake 0 --out written.jsonl
@@ -48,7 +52,7 @@ samples() { # SEED: 64 answers of the 0.5M SFT model to each of 100 prompts of t
 evaluated=${STEPS:-5 10 20 40 70 100}
 
 long() { # ARM SEED → long-ARM-SEED: PPO (ppo) or PPO with the mix (ppo-ptx) from the 0.5M SFT model against its own reward model
-    loop 0.5m "$2"
+    begun 0.5m "$2"
     folder=loop-0.5m-$2
     run=long-$1-$2
     once held-out.jsonl "$helpmate" world text --from 1099511627776 --n 200 --out held-out.jsonl # 2⁴⁰: no base read further
