@@ -16,6 +16,7 @@ mod references;
 mod reward_service;
 mod rewards;
 mod self_instruct;
+mod serve;
 mod stages;
 #[allow(dead_code)] // the hub client's own tests use the rest
 #[path = "../../crates/endpoint/tests/stub/mod.rs"]

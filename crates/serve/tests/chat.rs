@@ -78,7 +78,9 @@ fn two_models_stay_nameless_until_they_are_shown() {
 fn what_is_compared_and_flagged_becomes_work_for_labelers() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path().join("labels.db").to_str().unwrap(), &OpenOptions::default()).unwrap();
-    let project = store.create_project(Actor::Operator, "chat", &label::Settings::instructgpt()).unwrap().id;
+    let mut wanted = label::Settings::instructgpt();
+    wanted.ranking.rate_each = false;
+    let project = store.create_project(Actor::Operator, "chat", &wanted).unwrap().id;
     let feedback = Feedback { store: store.clone(), project };
     let server = start_with(limits(), settings(), |app| {
         app.feedback = Some(feedback);

@@ -9,7 +9,7 @@ use stdx::seed::{Seed, Stream};
 
 /// Bounded: at most so long, and at most so many.
 const TIME: Duration = Duration::from_secs(6);
-const REQUESTS: usize = 600;
+const REQUESTS: usize = 2000;
 
 /// Every field of both requests, with values that are right, on the edge, and wrong.
 fn value_of(field: &str, stream: &mut Stream) -> Value {

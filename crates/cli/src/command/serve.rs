@@ -23,7 +23,9 @@ use std::sync::Arc;
 /// people compare and flag becomes labeling tasks, and candidate answers that labeling projects ask for are written in
 /// the background. Without keys the server is for this machine alone.
 #[derive(Args)]
-#[command(after_help = "Example:\n  helpmate serve --model default\n  helpmate serve --model old=runs/sft --model new=runs/ppo --db labels.db")]
+#[command(
+    after_help = "Example:\n  helpmate serve --model default\n  helpmate serve --model old=runs/sft --model new=runs/ppo --db labels.db"
+)]
 pub struct Serve {
     #[command(flatten)]
     serving: ServingArguments,
@@ -103,7 +105,10 @@ impl Serve {
     fn feedback(&self, store: &Store) -> Result<Feedback, CommandError> {
         let project = match store.project_by_name(&self.feedback_project) {
             Err(LabelError::NotFound { .. }) => {
-                let settings = label::Settings { title: "From the chat page".into(), ..label::Settings::instructgpt() };
+                let mut settings =
+                    label::Settings { title: "From the chat page".into(), ..label::Settings::instructgpt() };
+                // Visitors compare without rating, and their verdicts are judgements too.
+                settings.ranking.rate_each = false;
                 store.create_project(Actor::Operator, &self.feedback_project, &settings)?
             }
             found => found?,

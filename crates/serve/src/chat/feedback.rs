@@ -34,19 +34,33 @@ pub fn compare(
             expected: "two different ones".into(),
         });
     }
-    let overlap = store.project(feedback.project)?.settings.overlap + 1;
-    let task = store.add_task(
-        Actor::Operator,
-        feedback.project,
-        &NewTask { overlap: Some(overlap), ..NewTask::new(TaskKind::Pairwise, Some(prompt), candidates.clone()) },
-    )?;
+    let settings = store.project(feedback.project)?.settings;
+    // A project that asks for a rating of each answer gets the comparison, but not the verdict of somebody who gave none.
+    let takes_verdict = !settings.ranking.rate_each && (settings.ranking.ties || !verdict.is_tie());
+    let overlap = Some(settings.overlap + u32::from(takes_verdict));
+    let new = NewTask { overlap, ..NewTask::new(TaskKind::Pairwise, Some(prompt), candidates.clone()) };
+    let task = store.add_task(Actor::Operator, feedback.project, &new)?;
+    store.note(Actor::Operator, "chat.verdict", &format!("task {task}"), verdict.name())?;
+    if takes_verdict {
+        store.record_judgement(Actor::Operator, &judgement(feedback, task, &candidates, verdict)?)?;
+    }
+    Ok(task)
+}
+
+/// The visitor's verdict as a judgement of the task.
+fn judgement(
+    feedback: &Feedback,
+    task: label::Id,
+    candidates: &[label::Id],
+    verdict: Verdict,
+) -> Result<Recorded, LabelError> {
     let better = match verdict {
         Verdict::First => Some(candidates[0]),
         Verdict::Second => Some(candidates[1]),
         Verdict::Tie | Verdict::BothBad => None,
     };
     let notes = if verdict == Verdict::BothBad { "neither will do".to_owned() } else { String::new() };
-    let recorded = Recorded {
+    Ok(Recorded {
         task,
         person: visitors(feedback)?.id,
         submission: format!("chat-{}", random::name()),
@@ -54,9 +68,7 @@ pub fn compare(
         source: Source::Human,
         seconds: None,
         at_ms: None,
-    };
-    store.record_judgement(Actor::Operator, &recorded)?;
-    Ok(task)
+    })
 }
 
 /// An answer that something is wrong with: a task to rate it. The task's number.

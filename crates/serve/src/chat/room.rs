@@ -39,7 +39,12 @@ impl Verdict {
         }
     }
 
-    /// The same.
+    /// Whether neither is better.
+    pub fn is_tie(self) -> bool {
+        matches!(self, Verdict::Tie | Verdict::BothBad)
+    }
+
+    /// Its name in forms, again.
     pub fn name(self) -> &'static str {
         match self {
             Verdict::First => "first",
