@@ -214,6 +214,7 @@ fn cards_can_be_dragged_and_clicked() {
     let Some(driver) = Driver::start() else { return };
     let site = Site::start();
     let browser = driver.open(1280, 900);
+    browser.resize(1280, 1400);
     site.log_in(&browser, "ben");
     site.take(&browser, "Rank");
     browser.click("[data-step='4']");

@@ -82,7 +82,7 @@ fn rankings(store: &Store, project: Id) -> Result<Vec<RankTask>> {
         let Some(prompt) = added.ids.first().copied().flatten() else { continue };
         let candidates = store.add_candidates(Actor::Operator, prompt, &row.candidates)?;
         let is_gold = i < N_GOLD;
-        let gold = is_gold.then(|| ranking(&candidates, &ranks));
+        let gold = is_gold.then(|| with_ratings(ranking(&candidates, &ranks), &ranks));
         let purpose = if is_gold { Purpose::Gold } else { Purpose::Ordinary };
         let new = NewTask { purpose, gold, ..NewTask::new(TaskKind::Rank, Some(prompt), candidates.clone()) };
         let task = store.add_task(Actor::Operator, project, &new)?;

@@ -100,10 +100,12 @@ fn tame(event: Event<'_>, lines: Lines) -> Option<Event<'_>> {
     })
 }
 
-/// Headings of answers stand below those of the page; the guide's a step below its own title.
+/// Headings of answers stand below those of the page, the guide's below the page's title.
 fn lower(level: HeadingLevel, lines: Lines) -> HeadingLevel {
     match (lines, level) {
-        (Lines::Joined, level) => level,
+        (Lines::Joined, HeadingLevel::H1) => HeadingLevel::H2,
+        (Lines::Joined, HeadingLevel::H2) => HeadingLevel::H3,
+        (Lines::Joined, _) => HeadingLevel::H4,
         (Lines::Kept, HeadingLevel::H1) => HeadingLevel::H4,
         (Lines::Kept, HeadingLevel::H2) => HeadingLevel::H5,
         (Lines::Kept, _) => HeadingLevel::H6,

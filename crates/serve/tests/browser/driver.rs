@@ -14,6 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 /// Keys that have no character, as WebDriver numbers them.
+#[allow(dead_code, missing_docs)] // each test uses some; the names say it
 pub mod key {
     pub const ENTER: char = '\u{e007}';
     pub const ESCAPE: char = '\u{e00c}';
@@ -184,7 +185,13 @@ impl Browser {
     /// Clicks on what a selector finds.
     pub fn click(&self, css: &str) {
         let Element(id) = self.find(css);
+        self.show(css);
         self.post(&format!("element/{id}/click"), json!({}));
+    }
+
+    /// Scrolls to the middle of the window, away from what sticks to its edges.
+    fn show(&self, css: &str) {
+        self.run_with("document.querySelector(arguments[0]).scrollIntoView({block: 'center'})", &json!([css]));
     }
 
     /// Clicks on a button or a link with this text, and waits until the page that it leads to is there.
@@ -229,13 +236,18 @@ impl Browser {
 
     /// Drags from one element to another with the mouse.
     pub fn drag(&self, from: &str, to: &str) {
+        self.find(from);
+        self.show(from);
         let (Element(from), Element(to)) = (self.find(from), self.find(to));
         let pointer =
             |id: &str| json!({"type": "pointerMove", "duration": 80, "x": 0, "y": 0, "origin": {ELEMENT: id}});
         let actions = json!([
             pointer(&from), {"type": "pointerDown", "button": 0}, {"type": "pause", "duration": 60},
             {"type": "pointerMove", "duration": 80, "x": 12, "y": 12, "origin": "pointer"},
-            pointer(&to), {"type": "pause", "duration": 60}, {"type": "pointerUp", "button": 0},
+            {"type": "pause", "duration": 200}, pointer(&to), {"type": "pause", "duration": 200},
+            // The browser tells of a drag only as often as it likes; a second move makes sure that it does.
+            {"type": "pointerMove", "duration": 100, "x": 3, "y": 3, "origin": "pointer"},
+            {"type": "pause", "duration": 200}, {"type": "pointerUp", "button": 0},
         ]);
         self.post(
             "actions",
@@ -261,6 +273,7 @@ impl Browser {
         self.post("execute/sync", json!({"script": script, "args": arguments}))
     }
 
+    #[allow(dead_code)] // the end-to-end test uses it
     /// The value of a cookie, also of one that scripts can't see.
     pub fn cookie(&self, name: &str) -> String {
         self.get(&format!("cookie/{name}"))["value"].as_str().expect("a cookie").to_owned()
@@ -301,11 +314,13 @@ impl Browser {
 
     /// Writes what the whole page looks like as a PNG.
     pub fn screenshot(&self, path: &Path) {
-        let size = self.chrome("Page.getLayoutMetrics", json!({}));
-        let size = &size["cssContentSize"];
-        let height = size["height"].as_f64().unwrap_or(800.0).min(6000.0);
-        let clip = json!({"x": 0, "y": 0, "width": size["width"], "height": height, "scale": 1});
-        let shot = self.chrome("Page.captureScreenshot", json!({"captureBeyondViewport": true, "clip": clip}));
+        let size = self.run("return [innerWidth, innerHeight, document.documentElement.scrollHeight]");
+        let pixels = |i: usize| size[i].as_u64().unwrap_or(800) as u32;
+        let (width, height) = (pixels(0), pixels(1));
+        // As if the window were as high as the page: what sticks to its edges is then at the page's edges.
+        self.resize(width, pixels(2).clamp(height, 6000));
+        let shot = self.chrome("Page.captureScreenshot", json!({}));
+        self.resize(width, height);
         let bytes = base64(shot["data"].as_str().expect("a picture"));
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).expect("a folder for pictures");

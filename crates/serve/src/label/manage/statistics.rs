@@ -112,54 +112,111 @@ async fn labelers(State(pages): State<Pages>, me: Me, Path(id): Path<Id>) -> Res
 #[derive(Debug, PartialEq, Serialize)]
 struct Section {
     title: String,
-    note: String,
     head: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
-/// The report's estimates as tables: one for each of its parts, whatever parts it has.
+/// The report's estimates as tables, whatever parts it has: an object of estimates is a table with a row each, a list
+/// of such objects (questions, labelers) one with a row for each of them.
 fn sections(report: &Value) -> Vec<Section> {
-    let head = ["", "value", "95 % interval", "prompts", "n"].map(str::to_owned).to_vec();
-    let parts = report.as_object().into_iter().flatten();
-    parts
-        .filter_map(|(name, part)| {
-            let mut rows = Vec::new();
-            collect(part, &mut Vec::new(), &mut rows);
-            let title = words(name);
-            (!rows.is_empty()).then(|| Section { title, note: String::new(), head: head.clone(), rows })
-        })
-        .collect()
+    let mut sections = Vec::new();
+    for (name, part) in report.as_object().into_iter().flatten() {
+        section(&words(name), part, &mut sections);
+    }
+    sections
 }
 
-/// Every estimate below a value, with the path to it.
-fn collect(value: &Value, path: &mut Vec<String>, rows: &mut Vec<Vec<String>>) {
-    match value {
-        Value::Object(fields) if fields.contains_key("value") && fields.contains_key("low") => {
-            let number = |name: &str| fields.get(name).and_then(Value::as_f64);
-            let whole =
-                |name: &str| fields.get(name).and_then(Value::as_u64).map(|n| n.to_string()).unwrap_or_default();
-            let why = || fields.get("why").and_then(Value::as_str).unwrap_or("undefined").to_owned();
-            let interval = number("low").zip(number("high"));
-            rows.push(vec![
-                if path.is_empty() { "overall".to_owned() } else { path.join(", ") },
-                number("value").map_or_else(why, |value| format!("{value:.3}")),
-                interval.map(|(low, high)| format!("{low:.3} to {high:.3}")).unwrap_or_default(),
-                whole("n_prompts"),
-                whole("n"),
-            ]);
+fn section(title: &str, part: &Value, sections: &mut Vec<Section>) {
+    match part {
+        Value::Array(items) => sections.extend(matrix(title, items)),
+        Value::Object(fields) => {
+            let head = ["", "value", "95 % interval", "prompts", "n"].map(str::to_owned).to_vec();
+            let of_estimates = |(_, value): &(&String, &Value)| is_estimate(value);
+            let rows: Vec<Vec<String>> =
+                fields.iter().filter(of_estimates).map(|(name, value)| row(name, value)).collect();
+            if !rows.is_empty() {
+                sections.push(Section { title: title.to_owned(), head, rows });
+            }
+            for (name, value) in fields.iter().filter(|(_, value)| !is_estimate(value)) {
+                section(&format!("{title}: {}", words(name).to_lowercase()), value, sections);
+            }
         }
-        Value::Object(fields) => fields.iter().for_each(|(name, value)| {
-            path.push(words(name));
-            collect(value, path, rows);
-            path.pop();
-        }),
-        Value::Array(items) => items.iter().enumerate().for_each(|(i, item)| {
-            path.push(name_of(item).unwrap_or_else(|| (i + 1).to_string()));
-            collect(item, path, rows);
-            path.pop();
-        }),
         _ => {}
     }
+}
+
+fn is_estimate(value: &Value) -> bool {
+    value.as_object().is_some_and(|fields| fields.contains_key("value") && fields.contains_key("low"))
+}
+
+/// A number, or why there is none.
+fn number(estimate: &Value) -> String {
+    match estimate["value"].as_f64() {
+        Some(value) => format!("{value:.3}"),
+        None => estimate["why"].as_str().unwrap_or("undefined").to_owned(),
+    }
+}
+
+fn interval(estimate: &Value) -> Option<String> {
+    let (low, high) = (estimate["low"].as_f64()?, estimate["high"].as_f64()?);
+    Some(format!("{low:.3} to {high:.3}"))
+}
+
+fn count(estimate: &Value, name: &str) -> String {
+    estimate[name].as_u64().map(|n| n.to_string()).unwrap_or_default()
+}
+
+fn row(name: &str, estimate: &Value) -> Vec<String> {
+    let interval = interval(estimate).unwrap_or_default();
+    vec![statistic(name), number(estimate), interval, count(estimate, "n_prompts"), count(estimate, "n")]
+}
+
+/// Things with the same estimates each: a row a thing, a column an estimate.
+fn matrix(title: &str, items: &[Value]) -> Option<Section> {
+    let mut names: Vec<&String> = Vec::new();
+    for (name, value) in items.iter().filter_map(Value::as_object).flatten() {
+        if is_estimate(value) && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    if names.is_empty() {
+        return None;
+    }
+    let cell = |value: &Value| match (value["value"].as_f64(), interval(value)) {
+        (Some(value), Some(interval)) => format!("{value:.3} ({interval})"),
+        (Some(value), None) => format!("{value:.3}"),
+        (None, _) => "–".to_owned(),
+    };
+    let rows = items.iter().enumerate().map(|(i, item)| {
+        let first = names.iter().map(|name| &item[name.as_str()]).find(|value| is_estimate(value));
+        let counts = ["n_prompts", "n"].map(|name| first.map(|value| count(value, name)).unwrap_or_default());
+        let cells = names.iter().map(|name| item.get(name.as_str()).map_or_else(String::new, cell));
+        let name = name_of(item).unwrap_or_else(|| (i + 1).to_string());
+        std::iter::once(name).chain(cells).chain(counts).collect()
+    });
+    let head = std::iter::once(String::new()).chain(names.iter().map(|name| statistic(name)));
+    let head = head.chain(["prompts".to_owned(), "n".to_owned()]).collect();
+    Some(Section { title: title.to_owned(), head, rows: rows.collect() })
+}
+
+/// What a statistic is called.
+fn statistic(name: &str) -> String {
+    let known = match name {
+        "exact" => "agreement, exact (<, =, >)",
+        "strict" => "agreement on strict pairs",
+        "ties_half" => "agreement, ties count ½",
+        "kappa" => "κ",
+        "fleiss" => "Fleiss' κ",
+        "alpha" => "Krippendorff's α",
+        "alpha_interval" => "Krippendorff's α, interval",
+        "kendall_tau_b" => "Kendall's τ-b",
+        "kendall_w" => "Kendall's W",
+        "raw" => "raw agreement",
+        "prevalence" => "share of yes",
+        "ties" => "share of ties",
+        other => return other.replace('_', " "),
+    };
+    known.to_owned()
 }
 
 /// What an item is called, where it says so: a question by its label, a person by name, a pair by both.
@@ -213,8 +270,9 @@ mod tests {
         });
         let sections = sections(&report);
         assert_eq!(sections.len(), 2);
-        assert_eq!(sections[0].rows[0], ["Exact", "0.726", "0.700 to 0.750", "40", "240"]);
+        assert_eq!(sections[0].rows[0], ["agreement, exact (<, =, >)", "0.726", "0.700 to 0.750", "40", "240"]);
         assert_eq!(sections[0].rows[1][1], "no pairs");
-        assert_eq!(sections[1].rows[0][0], "Gives harm, Alpha");
+        assert_eq!(sections[1].head, ["", "Krippendorff's α", "prompts", "n"]);
+        assert_eq!(sections[1].rows[0], ["Gives harm", "0.500 (0.400 to 0.600)", "2", "4"]);
     }
 }
