@@ -5,7 +5,7 @@ Needs torch, transformers; llama-cpp-python for `llama-cpp`; lm_eval for `choice
 import argparse, json, resource, statistics, sys, time
 
 parser = argparse.ArgumentParser()
-parser.add_argument("what", choices=["train", "generate", "first-step", "kwise", "llama-cpp", "choices"])
+parser.add_argument("what", choices=["train", "generate", "first-step", "kwise", "llama-cpp", "choices", "trl-dpo", "trl-reward"])
 parser.add_argument("--precision", default="bf16")
 parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--sequences", type=int, default=None)
@@ -102,6 +102,50 @@ if a.what == "generate":
             return time.time() - start
         seconds = statistics.median(run() for _ in range(3))
     report(tokens_per_second=ids.shape[0] * a.new / seconds, seconds=seconds)
+
+if a.what in ("trl-dpo", "trl-reward"):
+    # Prompts of 256 tokens and answers of 64, as crates/bench/src/preferences.rs and `kwise`; every word is a token.
+    import datasets, tempfile, tokenizers, trl
+
+    words = {f"w{i}": i + 3 for i in range(40000)} | {"<eos>": 0, "<pad>": 1, "<unk>": 2}
+    whole = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="<unk>"))
+    whole.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=whole, eos_token="<eos>", pad_token="<pad>", unk_token="<unk>")
+    text = lambda n, seed: " ".join(f"w{(7919 * seed + 31 * i) % 40000}" for i in range(n))
+    batch, steps = (8, a.steps) if a.what == "trl-dpo" else (9, 4 * a.steps)
+    rows = []
+    for i in range(batch * (steps + 1)):
+        prompt = text(256, i)
+        chosen, rejected = " " + text(63, 3 * i + 1), " " + text(63, 3 * i + 2)
+        rows.append({"prompt": prompt, "chosen": chosen, "rejected": rejected})
+    if a.what == "trl-reward":
+        rows = [{"chosen": r["prompt"] + r["chosen"], "rejected": r["prompt"] + r["rejected"]} for r in rows]
+    rows = datasets.Dataset.from_list(rows)
+    common = dict(output_dir=tempfile.mkdtemp(), per_device_train_batch_size=batch, max_steps=steps + 1, bf16=bf16, use_cpu=True,
+        report_to=[], save_strategy="no", logging_steps=1000, gradient_checkpointing=False, optim="adamw_torch_fused", max_length=None,
+        learning_rate=1e-5, disable_tqdm=True)
+
+    class Clock(transformers.TrainerCallback):
+        seconds = []
+        def on_step_begin(self, *_, **__):
+            self.start = time.time()
+        def on_step_end(self, *_, **__):
+            self.seconds.append(time.time() - self.start)
+
+    config.pad_token_id, config.eos_token_id = 1, 0
+    if a.what == "trl-dpo":
+        model = transformers.AutoModelForCausalLM.from_config(config)
+        settings = trl.DPOConfig(**common, precompute_ref_log_probs=True)
+        trainer = trl.DPOTrainer(model=model, args=settings, train_dataset=rows, processing_class=tokenizer, callbacks=[Clock])
+    else:
+        config.num_labels = 1
+        model = transformers.AutoModelForSequenceClassification.from_config(config)
+        settings = trl.RewardConfig(**common)
+        trainer = trl.RewardTrainer(model=model, args=settings, train_dataset=rows, processing_class=tokenizer, callbacks=[Clock])
+    trainer.train()
+    step = statistics.median(Clock.seconds[1:])
+    pairs = batch / step
+    report(pairs_per_second=pairs, prompts_per_second=pairs / 36, step_s=step)  # nine ranked answers are 36 pairs
 
 if a.what == "choices":
     try:

@@ -355,7 +355,7 @@ fn headline(progress: &Progress) -> String {
 
 fn data_lines(report: &DataReport) -> String {
     let mut text = part_line("training data", &report.train);
-    for (name, part) in [("text beside it", &report.text), ("held-out data", &report.held_out)] {
+    for (name, part) in [("text beside it", report.text.as_deref()), ("held-out data", report.held_out.as_ref())] {
         if let Some(part) = part {
             text.push('\n');
             text.push_str(&part_line(name, part));

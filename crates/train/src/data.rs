@@ -35,7 +35,7 @@ pub struct DataReport {
     pub held_out: Option<PartReport>,
     /// Text that is learnt beside the rows (`sft.ptx`).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub text: Option<PartReport>,
+    pub text: Option<Box<PartReport>>,
     /// Held-out rows whose prompt is also among the training rows: their loss says less.
     pub held_out_prompts_in_train: usize,
 }

@@ -9,6 +9,7 @@ mod gauges;
 mod learner;
 mod material;
 mod normalised;
+mod phases;
 mod plan;
 mod rollout;
 mod unchanged;
@@ -24,6 +25,7 @@ use crate::{Options, Outcome, TrainError};
 use gauges::{Samples, Tally};
 use learner::Learner;
 use material::Rows;
+use phases::Phases;
 use rollout::Group;
 use run::PpoConfig;
 use run::config::{DataSection, ModelSection, OptimizerSection, TrainSection};
@@ -85,6 +87,7 @@ pub fn run(
             return session.interrupt(sink);
         }
         session.start_step();
+        let mut phases = Phases::begin();
         let step = session.step();
         let mut groups = match &fixed {
             Some(groups) => groups.clone(),
@@ -93,12 +96,14 @@ pub fn run(
                 let Some(mut groups) = rollout::sample(&session, &rows, order.batch(step), ppo, seed, renderer)? else {
                     return session.interrupt(sink);
                 };
+                phases.end("seconds_sampling");
                 if let Err(error) = rollout::score(&mut groups, &rows, &mut rewards) {
                     if step > 0 {
                         session.save_here(sink)?; // a service that is gone doesn't cost the iterations before
                     }
                     return Err(error);
                 }
+                phases.end("seconds_scoring");
                 if step == 0 {
                     learner.warn_of_missing_ends(&groups, sink);
                 }
@@ -106,6 +111,7 @@ pub fn run(
                     return session.interrupt(sink);
                 }
                 learner.observe(&mut session, &mut groups, data.shared_prefix);
+                phases.end("seconds_observing");
                 groups
             }
         };
@@ -120,11 +126,12 @@ pub fn run(
                 learner.check_gap(&tally, step, fixed.is_some(), session.model.precision())?;
             }
         }
+        phases.end("seconds_learning");
         learner.follow(kl.k1, &groups, &mut session)?;
         samples.write(&session, &groups, &rows, renderer, &tally)?;
         let n_tokens = tally.n_tokens;
         let n_targets = groups.iter().map(Group::n_targets).sum::<usize>() * ppo.epochs as usize;
-        let own = gauges::metrics(&groups, &kl, learner.beta_used, &tally);
+        let own = [gauges::metrics(&groups, &kl, learner.beta_used, &tally), phases.seconds].concat();
         session.finish_step_with(tally.loss(), tally.grad_norm_total(), n_tokens, n_targets, own, sink)?;
         if let Some(budget) = ppo.kl_budget
             && kl.k1 > budget

@@ -58,7 +58,7 @@ fn read(section: &DataSection, ptx: &Paths, seed: Seed, renderer: &Renderer) -> 
         let text = data::beside(section, ptx, seed, renderer, Ends::Documents)?;
         data.train.extend(text.train);
         data.files.extend(text.files);
-        data.report.text = Some(text.report.train);
+        data.report.text = Some(Box::new(text.report.train));
     }
     Ok(data)
 }

@@ -407,7 +407,7 @@ fn text_beside_demonstrations_counts_as_in_pretraining() {
         ran.events.iter().find_map(|event| if let Event::Data(data) = event { Some(data.clone()) } else { None })
     };
     let (rows, texts) = (data(&of_rows).unwrap().train, data(&of_texts).unwrap().train);
-    assert_eq!(data(&of_both).unwrap().text.unwrap(), texts);
+    assert_eq!(*data(&of_both).unwrap().text.unwrap(), texts);
     assert_eq!(texts.target_tokens, "the sky is blue".len() + "so is the sea".len() + 2, "each letter, and the ends");
     let (n, m) = (rows.target_tokens as f64, texts.target_tokens as f64);
     let expected = (n * of_rows.metric("loss")[0] + m * of_texts.metric("loss")[0]) / (n + m);
