@@ -9,13 +9,13 @@ use crate::estimate::{LEVEL, RESAMPLES};
 use crate::result::TaskResult;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use statistics::{bootstrap, sign};
-use std::collections::{BTreeMap, HashMap};
+use statistics::{bootstrap, sign, wilson};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use stdx::Seed;
 
 pub use report::Report;
 
-/// A value with its 95 % interval; without one where there are fewer than two rows.
+/// A value with its 95 % interval; without one where there are fewer than two rows, or nothing changed anywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// The value.
@@ -51,6 +51,9 @@ pub struct Change {
     /// answers the same whatever is asked.
     pub most_given: [f64; 2],
 }
+
+/// The name of the differences' random stream.
+const DIFFERENCE: &str = "difference";
 
 /// A rendering as both models answered it.
 struct Rendering {
@@ -131,9 +134,9 @@ fn change(name: String, renderings: &[&Rendering]) -> Result<Change, EvalError> 
         renderings: renderings.len(),
         chance: renderings.iter().map(|rendering| 1.0 / rendering.n_choices as f64).sum::<f64>() / n,
         majority: most_frequent(renderings, |rendering| rendering.gold) / n,
-        before: measured(&name, &before, &rows)?,
-        after: measured(&name, &after, &rows)?,
-        difference: measured(&name, &differences, &rows)?,
+        before: measured("before", &before, &rows)?,
+        after: measured("after", &after, &rows)?,
+        difference: measured(DIFFERENCE, &differences, &rows)?,
         signs,
         sign_p: sign::p_two_sided(signs[0], signs[2]),
         most_given: [0, 1].map(|when| most_frequent(renderings, |rendering| rendering.given[when]) / n),
@@ -141,9 +144,16 @@ fn change(name: String, renderings: &[&Rendering]) -> Result<Change, EvalError> 
     })
 }
 
-/// The mean, its interval over rows.
+/// The mean, its interval over rows. Where all values are the same there is nothing to draw from: all right or all wrong
+/// get Wilson's interval over as many rows, no change at all gets none.
 fn measured(name: &str, values: &[f64], rows: &[&str]) -> Result<Measured, EvalError> {
     let value = values.iter().sum::<f64>() / values.len() as f64;
+    if values.iter().all(|other| *other == values[0]) {
+        let n = rows.iter().collect::<BTreeSet<_>>().len() as u64;
+        let wilson = wilson::proportion(if value == 1.0 { n } else { 0 }, n, LEVEL).ok();
+        let interval = wilson.filter(|_| name != DIFFERENCE).map(|interval| [interval.low, interval.high]);
+        return Ok(Measured { value, interval });
+    }
     let mut stream = Seed(0).stream(name, values.len() as u64);
     let interval = bootstrap::mean(values, rows, RESAMPLES, LEVEL, &mut || stream.uniform()).ok();
     Ok(Measured { value, interval: interval.map(|interval| [interval.low, interval.high]) })
@@ -222,8 +232,12 @@ mod tests {
         let [low, high] = all.difference.interval.unwrap();
         // Rows drawn: differences −½, ½, ½; the worst draw is the first row three times.
         assert!(low == -0.5 && high == 0.5, "{low} {high}");
-        // Under y nothing changed.
-        assert_eq!((found[3].difference.value, found[3].signs), (0.0, [0, 3, 0]));
+        // Under y nothing changed: no interval, rather than one of width 0.
+        assert_eq!((found[3].difference, found[3].signs), (Measured { value: 0.0, interval: None }, [0, 3, 0]));
+        // All right: 3 of 3 by Wilson, z² ÷ (3 + z²) off 1.
+        let all_right = &changes(&rows, &result(&rows, &[1; 6]), &result(&rows, &[1, 1, 0, 0, 0, 0])).unwrap()[0];
+        let [low, high] = all_right.after.interval.unwrap();
+        assert!((low - 3.0 / (3.0 + 1.959964_f64.powi(2))).abs() < 1e-5 && (high - 1.0).abs() < 1e-12, "{low} {high}");
     }
 
     #[test]

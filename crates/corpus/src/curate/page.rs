@@ -14,21 +14,20 @@ impl Report {
             tile("rows looked at", &self.rows.to_string(), ""),
             tile("rows kept", &self.kept.to_string(), &format!("{share:.1} %"))
         );
-        inside.push_str(&self.lengths().to_html());
-        inside.push_str("<h2>Why rows went</h2>\n");
         let mut reasons: Vec<(&String, &usize)> = self.dropped.iter().collect();
         reasons.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
-        inside.push_str(&dots("Rows that went, by reason", reasons.iter().map(|(name, n)| (&name[..], **n))));
+        let by_reason = dots("Rows that went, by reason", reasons.iter().map(|(name, n)| (&name[..], **n)));
+        let (lengths, toxicities) = (self.lengths().to_html(), self.toxicities().to_html());
+        inside.push_str(&format!("<section class=\"charts\">\n{lengths}{by_reason}{toxicities}</section>\n"));
+        inside.push_str("<h2>Why rows went</h2>\n");
         inside.push_str(&counts(reasons.iter().map(|(reason, n)| (&reason[..], **n))));
-        inside.push_str(&self.toxicities().to_html());
         for (reason, _) in reasons {
             inside.push_str(&format!("<h3>{}</h3>\n", escape(reason)));
-            let example = |example: &super::Example| {
-                let detail = if example.detail.is_empty() { String::new() } else { format!(" ({})", example.detail) };
-                (format!("{}{detail}", example.origin), example.text.clone())
-            };
-            let examples = self.examples.get(reason).into_iter().flatten();
-            inside.push_str(&facts(&examples.map(example).collect::<Vec<_>>()));
+            for super::Example { origin, text, detail } in self.examples.get(reason).into_iter().flatten() {
+                let detail = if detail.is_empty() { String::new() } else { format!(" ({detail})") };
+                let place = escape(&format!("{origin}{detail}"));
+                inside.push_str(&format!("<p><span class=\"note\">{place}</span><br>{}</p>\n", escape(text)));
+            }
         }
         let tables = [
             ("Who wrote the rows that stayed", &self.sources),

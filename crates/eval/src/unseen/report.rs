@@ -61,13 +61,14 @@ fn html(report: &Report) -> String {
         }
     }
     inside.push_str("</div>\n");
+    inside.push_str("<section class=\"charts\">\n");
     for (title, changes) in [
         (format!("Held out: {}", report.held_out), &report.unseen),
         ("Tasks that were trained on, rows kept apart".to_owned(), &report.seen),
     ] {
         inside.push_str(&plot(&title, changes).to_html());
     }
-    inside.push_str("<h2>How it was made</h2>\n");
+    inside.push_str("</section>\n<h2>How it was made</h2>\n");
     inside.push_str(&facts(&[
         ("model".to_owned(), report.model.clone()),
         ("trained on".to_owned(), format!("{} renderings, {} steps", report.renderings_trained, report.steps)),

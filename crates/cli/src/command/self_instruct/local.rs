@@ -3,7 +3,7 @@
 use crate::interrupt;
 use crate::loading::Loaded;
 use endpoint::completion::{CompletionAnswer, CompletionRequest};
-use generate::{Event, Limits, Pool, Request, Sampling, Settings, StopReason};
+use generate::{Bias, Event, Limits, Pool, Request, Sampling, Settings, StopReason};
 use instruct::writer::{Asked, WriteError, Writer};
 use record::{Message, Prompt};
 use std::ops::ControlFlow;
@@ -18,7 +18,7 @@ pub struct LocalWriter {
     pub name: String,
     /// Through the chat template, as a user's message.
     pub chat: bool,
-    /// Stands for the published presence penalty, which the sampler doesn't have.
+    /// Beside the published presence penalty, where there is one; 1 is off.
     pub repetition_penalty: f32,
     /// Requests decoded together.
     pub batch: usize,
@@ -43,7 +43,8 @@ impl Writer for LocalWriter {
             Pool::new(&self.loaded.model, Some(self.loaded.renderer.tokenizer()), self.limits(requests, &prompts));
         for (id, ((request, sample), token_ids)) in requests.iter().zip(&prompts).enumerate() {
             let settings = Arc::new(self.settings(request, *sample));
-            pool.submit(Request::new(id, token_ids.clone(), settings)).map_err(wrong)?;
+            let bias = Bias { presence: request.presence_penalty as f32, ..Bias::default() };
+            pool.submit(Request { bias, ..Request::new(id, token_ids.clone(), settings) }).map_err(wrong)?;
         }
         let mut error = None;
         while error.is_none() && !pool.is_idle() {

@@ -108,8 +108,9 @@ pub struct Run {
     /// Seconds before a service is tried again; each further wait is twice as long
     #[arg(long, value_name = "S", default_value_t = 1.0)]
     backoff: f64,
-    /// A local model's penalty where the published settings have a presence penalty
-    #[arg(long, value_name = "R", default_value_t = 1.15)]
+    /// A local model's repetition penalty beside the published presence penalty, where there is one; 1 is none. It
+    /// counts the prompt's tokens too, and so works against the form that the prompt shows
+    #[arg(long, value_name = "R", default_value_t = 1.0)]
     repetition_penalty: f32,
     /// Arithmetic of a local model
     #[arg(long, value_enum, default_value_t = DtypeOption::Auto)]
