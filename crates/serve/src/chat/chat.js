@@ -56,7 +56,7 @@ async function say(form, text) {
 function beginTurn(asked) {
   const conversation = document.getElementById("conversation");
   const names = conversation.dataset.names.split("\n");
-  const section = element("section", "turn");
+  const section = element("section", "exchange");
   const question = element("div", "asked prose");
   question.append(element("p", "growing", asked));
   const answers = element("div", names.length > 1 ? "answers two" : "answers");
