@@ -4,7 +4,9 @@
 Usage: world_rows.py questions ANSWERS QUESTIONS BARE       what quickstart measured on, as prompts; bare as the base is asked
        world_rows.py unique SAMPLES RANKINGS OUT            different answers to each prompt, then those of the rankings
        world_rows.py pool SAMPLES RANKINGS SEED OUT         per prompt up to 5 answers of the model and 3 written ones, shuffled
-       world_rows.py head N FILE OUT                        the rows of the first N prompts"""
+       world_rows.py head N FILE OUT                        the rows of the first N prompts
+       world_rows.py shots DEMONSTRATIONS QUESTIONS OUT     the questions behind five demonstrations of different use-cases, as quickstart asks
+       world_rows.py asked ANSWERS QUESTIONS OUT            answers under the questions themselves, in their order, so that gold reads them"""
 import json, random, sys
 
 
@@ -65,4 +67,19 @@ def head(n, path, out):
     write(out, kept)
 
 
-{"questions": questions, "unique": unique, "pool": pool, "head": head}[sys.argv[1]](*sys.argv[2:])
+def shots(demonstrations, questions, out):
+    shown = {}
+    for demonstration in lines(demonstrations):
+        question, answer = (message["content"] for message in demonstration["messages"])
+        if "\n" not in question + answer:
+            shown.setdefault(demonstration["use_case"], f"Q: {question}\nA: {answer}\n\n")
+    before = "".join(list(shown.values())[:5])
+    write(out, [{"prompt": f"{before}Q: {row['prompt'][-1]['content']}\nA:"} for row in lines(questions)])
+
+
+def asked(answers, questions, out):
+    prompts = [row["prompt"] for row in lines(questions)]
+    write(out, [row(prompts[a["row"]], a["completion"].strip(), "model") for a in lines(answers)])
+
+
+{"questions": questions, "unique": unique, "pool": pool, "head": head, "shots": shots, "asked": asked}[sys.argv[1]](*sys.argv[2:])

@@ -31,6 +31,13 @@ def paired(values):
     return f"{mean(values):+.3f} [{drawn[49]:+.3f}, {drawn[1949]:+.3f}] (n = {n})"
 
 
+def spread(values):
+    """A mean over questions with its interval by bootstrap (2,000 draws)."""
+    draw, n = random.Random(0), len(values)
+    drawn = sorted(sum(draw.choices(values, k=n)) / n for _ in range(2000))
+    return f"{mean(values):.3f} [{drawn[49]:.3f}, {drawn[1949]:.3f}] (n = {n})"
+
+
 def key(row):
     return json.dumps(row["prompt"])
 
@@ -71,6 +78,12 @@ def size(out, _):
     for name in ("0.5m", "2m", "8m"):
         for seed in seeds_of(out, rf"loop-{re.escape(name)}-(\d+)/report\.json"):
             everything.setdefault(name, {})[seed] = json.load(open(f"{out}/loop-{name}-{seed}/report.json"))
+    rows = []
+    for name in ("0.5m", "2m", "8m"):
+        if os.path.exists(f"{out}/few-shot-{name}-gold.jsonl"):
+            rows.append([name] + [spread(list(gold_of(f"{out}/{manner}-{name}-gold.jsonl").values())) for manner in ("bare", "few-shot")])
+    print("**Bases alone: right as a whole (gold)**\n")
+    table(["base", "bare question", "few-shot"], rows)
     print("**Right as a whole (gold), mean over questions**\n")
     rows = []
     for name, reports in everything.items():
