@@ -9,6 +9,7 @@ mod doctor;
 mod dpo;
 mod eval;
 mod generate;
+mod label;
 mod logprobs;
 mod ppo;
 mod pretrain;
@@ -23,6 +24,7 @@ mod serve;
 mod sft;
 mod stats;
 mod tokenizer;
+mod trace;
 mod unseen;
 mod verify;
 mod world;
@@ -50,6 +52,8 @@ pub enum Command {
     Generate(generate::Generate),
     Chat(chat::Chat),
     Serve(serve::Serve),
+    #[command(subcommand)]
+    Label(label::Label),
     Logprobs(logprobs::Logprobs),
     Score(score::Score),
     #[command(subcommand)]
@@ -65,6 +69,7 @@ pub enum Command {
     #[command(subcommand)]
     World(world::World),
     Runs(runs::Runs),
+    Trace(trace::Trace),
     Verify(verify::Verify),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
@@ -87,6 +92,7 @@ impl Command {
             Command::Generate(command) => command.run(context),
             Command::Chat(command) => command.run(context),
             Command::Serve(command) => command.run(context),
+            Command::Label(command) => command.run(context),
             Command::Logprobs(command) => command.run(context),
             Command::Score(command) => command.run(context),
             Command::Eval(command) => command.run(context),
@@ -97,6 +103,7 @@ impl Command {
             Command::Tokenizer(command) => command.run(),
             Command::World(command) => command.run(),
             Command::Runs(command) => command.run(),
+            Command::Trace(command) => command.run(),
             Command::Verify(command) => command.run(context),
             Command::Doctor(command) => command.run(context),
             Command::Completions(command) => command.run(),

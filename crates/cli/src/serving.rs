@@ -109,7 +109,8 @@ impl ServingArguments {
 
 /// Name and source of `[NAME=]M`; without a name, what stands for it in the source.
 fn named(text: &str) -> (String, &str) {
-    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:".contains(c));
+    let is_name =
+        |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:".contains(c));
     match text.split_once('=') {
         Some((name, source)) if is_name(name) && !Path::new(text).exists() => (name.to_owned(), source),
         _ if bases::find(text).is_some() => (text.to_owned(), text),

@@ -49,7 +49,7 @@ pub use agreement::{AgreementOptions, AgreementReport, Estimate, LabelerReport};
 pub use audit::{AuditEntry, AuditQuery};
 pub use body::{Body, FieldValue, Fields, Place, PromptStyle, Rating};
 pub use candidate::{Candidate, NewCandidate};
-pub use clock::Clock;
+pub use clock::{Clock, rfc3339};
 pub use erase::Erased;
 pub use error::{LabelError, Result};
 pub use export::{Content, Export, ExportOptions, Manifest};
