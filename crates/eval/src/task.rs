@@ -14,6 +14,7 @@ use stdx::{FileError, jsonl};
 mod crows_pairs;
 mod diversity;
 mod generation;
+mod hallucination;
 mod instructions;
 mod kl;
 mod multiple_choice;
@@ -32,6 +33,7 @@ pub const ALL: &[&dyn Task] = &[
     &truthfulqa_gen::TruthfulQaGen,
     &perplexity::Perplexity,
     &generation::Generation,
+    &hallucination::Hallucination,
     &diversity::Diversity,
     &kl::KlFromReference,
     &crows_pairs::CrowsPairs,
