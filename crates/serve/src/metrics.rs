@@ -35,6 +35,9 @@ struct ModelCounts {
     active: u64,
 }
 
+/// One of a model's counts.
+type Count = fn(&ModelCounts) -> u64;
+
 #[derive(Clone, Default)]
 struct Histogram {
     buckets: [u64; BUCKETS.len()],
@@ -115,7 +118,7 @@ impl Metrics {
         }
         page.head("helpmate_requests_waiting", "gauge", "Requests of which nothing is begun");
         page.line("helpmate_requests_waiting", &[], n_waiting as f64);
-        let values: [(&str, &str, &str, fn(&ModelCounts) -> u64); 4] = [
+        let values: [(&str, &str, &str, Count); 4] = [
             ("helpmate_prompt_tokens_total", "counter", "Tokens of prompts", |m| m.prompt_tokens),
             ("helpmate_completion_tokens_total", "counter", "Tokens generated", |m| m.completion_tokens),
             ("helpmate_steps_total", "counter", "Decoding steps, a token for every active completion each", |m| {
