@@ -1,7 +1,7 @@
 #!/bin/sh
 # Quality by model size and stage, in the small world: docs/experiments/world-size.md.
-# Usage: world-size.sh HELPMATE OUT SIZE SEED…     (SIZE: 0.5m, 2m or 8m; without a seed only the base is asked, bare and few-shot,
-#        what another size's loop was asked)
+# Usage: world-size.sh HELPMATE OUT SIZE SEED…     (SIZE: 0.5m, 2m or 8m; without a seed the base is asked, bare and few-shot,
+#        what another size's loop was asked, and every SFT model of this size that a loop, whole or not, has left)
 set -eu
 helpmate=$1 out=$2 size=$3
 shift 3
@@ -18,4 +18,7 @@ for manner in bare few-shot; do
         "$@" --threads "$threads" --out "$name-raw.jsonl"
     once "$name.jsonl" "$rows" asked "$name-raw.jsonl" questions.jsonl "$name.jsonl"
     once "$name-gold.jsonl" "$helpmate" world check --data "$name.jsonl" --out "$name-gold.jsonl" > /dev/null
+done
+for folder in loop-"$size"-*/sft/final; do
+    [ ! -d "$folder" ] || answers "$folder" "sft-$(basename "${folder%/sft/final}" | cut -d - -f 2,3)" 1
 done

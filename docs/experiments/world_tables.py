@@ -3,6 +3,7 @@ import glob, json, math, os, random, re
 
 from summary import at, interval, lines, nats_per_token, smooth
 
+IGNORANT = re.compile(r"\bknow (nothing|nobody)\b|\bnot know\b|\bdoes not say\b")
 STAGES = ("base", "few-shot", "sft", "ppo", "ppo-ptx")
 
 
@@ -36,6 +37,12 @@ def spread(values):
     draw, n = random.Random(0), len(values)
     drawn = sorted(sum(draw.choices(values, k=n)) / n for _ in range(2000))
     return f"{mean(values):.3f} [{drawn[49]:.3f}, {drawn[1949]:.3f}] (n = {n})"
+
+
+def unpaired(of, to):
+    """Difference of two means with twice its standard error."""
+    variance = lambda values: sum((v - mean(values)) ** 2 for v in values) / (len(values) - 1) / len(values)
+    return f"{mean(of) - mean(to):+.3f} ± {2 * math.sqrt(variance(of) + variance(to)):.3f}"
 
 
 def key(row):
@@ -82,8 +89,10 @@ def size(out, _):
     for name in ("0.5m", "2m", "8m"):
         if os.path.exists(f"{out}/few-shot-{name}-gold.jsonl"):
             rows.append([name] + [spread(list(gold_of(f"{out}/{manner}-{name}-gold.jsonl").values())) for manner in ("bare", "few-shot")])
-    print("**Bases alone: right as a whole (gold)**\n")
-    table(["base", "bare question", "few-shot"], rows)
+            for path in sorted(glob.glob(f"{out}/sft-{name}-*-gold.jsonl")):
+                rows[-1].append(path.split("-")[-2] + ": " + spread(list(gold_of(path).values())))
+    print("**Asked by themselves: right as a whole (gold)**\n")
+    table(["base", "bare question", "few-shot", *["SFT, seed"] * (max(map(len, rows), default=3) - 3)], rows)
     print("**Right as a whole (gold), mean over questions**\n")
     rows = []
     for name, reports in everything.items():
@@ -115,6 +124,14 @@ def size(out, _):
                 cells.append("–" if None in found else interval([one["value"] for one in found]))
             rows.append([name, measure, *cells])
     table(["base", "measure", *STAGES], rows)
+    print("**Whole answers: right (gold ≥ .999), and confessing not to know**\n")
+    rows = []
+    for name, reports in everything.items():
+        for seed in reports:
+            answers = {stage: lines(f"{out}/loop-{name}-{seed}/answers/{stage}.jsonl") for stage in STAGES}
+            for what, test in (("right", lambda a: a["gold"]["overall"] >= RIGHT), ("confessing", lambda a: IGNORANT.search(a["completion"]))):
+                rows.append([name, seed, what] + [f"{mean(bool(test(a)) for a in found):.3f}" for found in answers.values()])
+    table(["base", "seed", "share of answers", *STAGES], rows)
     print("**Reward models: held-out pairs of the rankings ordered right**\n")
     rows = []
     for name, reports in everything.items():
@@ -174,13 +191,24 @@ class Samples:
                         for row in lines(f"{out}/written.jsonl")}
 
     def best(self, n, by, value):
-        """Mean over prompts of the value of the best of n by a score, exactly, over all draws of n without return."""
+        """prompt → value of the best of n by a score, exactly, over all draws of n without return."""
         def of(answers):
-            if n > len(answers):
-                return answers and max(answers, key=lambda a: a[by])[value]
-            order, all_draws = sorted(answers, key=lambda a: -a[by]), math.comb(len(answers), n)
-            return sum(math.comb(len(order) - 1 - i, n - 1) / all_draws * a[value] for i, a in enumerate(order))
-        return mean(of(answers) for answers in self.prompts.values())
+            n_drawn = min(n, len(answers))
+            order, all_draws = sorted(answers, key=lambda a: -a[by]), math.comb(len(answers), n_drawn)
+            return sum(math.comb(len(order) - 1 - i, n_drawn - 1) / all_draws * a[value] for i, a in enumerate(order))
+        return {prompt: of(answers) for prompt, answers in self.prompts.items()}
+
+
+def over_seeds(of_seeds):
+    """Mean over seeds of each prompt, where it has a value."""
+    prompts = {prompt for found in of_seeds for prompt in found}
+    return {prompt: mean(found[prompt] for found in of_seeds if prompt in found) for prompt in sorted(prompts)}
+
+
+def with_seeds(of_seeds):
+    """Each seed's mean, then their mean with its interval over prompts."""
+    seeds = ", ".join(f"{mean(found.values()):.3f}" for found in of_seeds) + "; " if len(of_seeds) > 1 else ""
+    return seeds + spread(list(over_seeds(of_seeds).values()))
 
 
 NS = (1, 2, 4, 8, 16, 32, 64)
@@ -196,16 +224,19 @@ def overoptimisation(out, _):
             span = metrics[begin : begin + SPAN]
             values = [math.sqrt(max(0.0, mean(m["kl_k1"] for m in span)))] + [mean(m[k] for m in span) for k in ("reward", "gold", "length", "entropy")]
             curves.setdefault(begin, []).append(values)
-            rows.append([f"{begin + 1}–{begin + len(span)}", seed] + [f"{v:.3f}" for v in values])
-        rows[-1][0] = f"{begin + 1}–{len(metrics)}"
+            within = [interval([m[k] for m in span]) for k in ("reward", "gold")]
+            rows.append([f"{begin + 1}–{begin + len(span)}", seed, f"{values[0]:.3f}", *within] + [f"{v:.3f}" for v in values[3:]])
+        best = max(range(0, len(metrics), SPAN), key=lambda i: mean(m["gold"] for m in metrics[i : i + SPAN]))
+        print(f"seed {seed}: gold of the last {SPAN} iterations less that of the best ten ({best + 1}–{best + SPAN}): "
+              + unpaired([m["gold"] for m in metrics[-SPAN:]], [m["gold"] for m in metrics[best : best + SPAN]])
+              + ", less the first: " + unpaired([m["gold"] for m in metrics[-SPAN:]], [m["gold"] for m in metrics[:SPAN]])
+              + ", the best less the first: " + unpaired([m["gold"] for m in metrics[best : best + SPAN]], [m["gold"] for m in metrics[:SPAN]]) + "\n")
     rows.sort(key=lambda row: (int(row[0].split("–")[0]), row[1]))
     print("**PPO without a KL penalty**\n")
-    table(["iterations", "√KL", "proxy", "gold", "tokens", "entropy"],
-          [[f"{begin + 1}–{begin + SPAN}"] + [interval(list(column)) for column in zip(*found)] for begin, found in sorted(curves.items())])
-    last = max(curves)
-    changes = [[end[i] - begin[i] for begin, end in zip(curves[0], curves[last])] for i in (1, 2)]
-    print(f"last {SPAN} iterations less the first: proxy {interval(changes[0])}, gold {interval(changes[1])}\n")
-    print("Every seed:\n")
+    if len(seeds) > 1:
+        table(["iterations", "√KL", "proxy", "gold", "tokens", "entropy"],
+              [[f"{begin + 1}–{begin + SPAN}"] + [interval(list(column)) for column in zip(*found)] for begin, found in sorted(curves.items())])
+    print("Every seed, with intervals over the ten iterations:\n")
     table(["iterations", "seed", "√KL", "proxy", "gold", "tokens", "entropy"], rows)
     best_of_n(out)
 
@@ -213,16 +244,14 @@ def overoptimisation(out, _):
 def best_of_n(out):
     seeds = seeds_of(out, r"unique-(\d+)-likely\.jsonl")
     found = {seed: Samples(out, seed) for seed in seeds}
-    print("**Best of n by the proxy** (of 64 samples of the SFT model to each of 100 prompts)\n")
-    rows, every = [], []
+    print(f"**Best of n by the proxy** (of 64 samples of the SFT model to each of 100 prompts; seeds {seeds}; intervals over prompts)\n")
+    rows, first = [], None
     for n in NS:
-        columns = [[s.best(n, "proxy", "proxy"), s.best(n, "proxy", "gold"), s.best(n, "gold", "gold")] for s in found.values()]
+        columns = [[s.best(n, *what) for s in found.values()] for what in (("proxy", "proxy"), ("proxy", "gold"), ("gold", "gold"))]
+        first = first or over_seeds(columns[1])
         root = math.sqrt(max(0.0, math.log(n) - (n - 1) / n))
-        rows.append([n, f"{root:.3f}"] + [interval(list(column)) for column in zip(*columns)])
-        every += [[n, seed] + [f"{x:.3f}" for x in column] for seed, column in zip(found, columns)]
-    table(["n", "√KL", "proxy", "gold", "gold of the best by gold"], rows)
-    print("Every seed:\n")
-    table(["n", "seed", "proxy", "gold", "gold of the best by gold"], every)
+        rows.append([n, f"{root:.3f}", *map(with_seeds, columns[:2]), paired(difference(over_seeds(columns[1]), first)), with_seeds(columns[2])])
+    table(["n", "√KL", "proxy", "gold", "gold less that of n = 1", "gold of the best by gold"], rows)
     print("empty answers left out: " + ", ".join(f"{s.n_empty} (seed {seed})" for seed, s in found.items()) + "\n")
 
 
@@ -254,6 +283,10 @@ def ptx(out, kls):
     for arm, found in columns.items():
         rows.append(["**all**", arm] + [interval(list(column)) for column in zip(*found)])
     table(["seed", "arm", "proxy", "gold", "KL", "held-out loss", "less SFT's", "less the base's"], rows)
+    for seed in seeds:
+        ends = [[-sum(x for x in row["logprobs"] if x is not None) / (len(row["logprobs"]) - 1) for row in lines(f"{out}/long-{arm}-{seed}-100.jsonl")]
+                for arm in ("ppo", "ppo-ptx")]
+        print(f"seed {seed}: held-out loss after 100 updates, ppo-ptx − ppo, paired by text: {paired([m - p for p, m in zip(*ends)])}\n")
     rows = []
     for kl in map(float, kls):
         kept = []
@@ -271,21 +304,44 @@ def ptx(out, kls):
 
 
 def agreement(truth, scores, keep=lambda a, b: True):
-    """Share of the pairs that the truth orders which scores order alike; half for equal ones. Scores: answer → number, by row."""
-    good = n = 0
+    """prompt → (pairs ordered alike, half for equal scores; pairs that the truth orders). Scores: answer → number, by row."""
+    found = {}
     for row, score in zip(truth, scores):
-        answers = row["completions"]
+        answers, (good, n) = row["completions"], found.get(key(row), (0, 0))
         for i, a in enumerate(answers):
             for b in answers[i + 1 :]:
                 if a["rank"] != b["rank"] and keep(key(row) + a["text"], key(row) + b["text"]):
                     d = (score[a["text"]] - score[b["text"]]) * (b["rank"] - a["rank"])
                     good, n = good + (d > 0) + 0.5 * (d == 0), n + 1
-    return good / n if n else math.nan
+        found[key(row)] = good, n
+    return found
+
+
+def ratio(cells):
+    return sum(good for good, _ in cells) / sum(n for _, n in cells)
+
+
+def shares(of_seeds, less=None):
+    """Each seed's share, then that of all together with its interval by bootstrap over prompts; with `less`, the difference."""
+    both = [of_seeds] if less is None else [of_seeds, less]
+    prompts = sorted(set.intersection(*(set(found) for side in both for found in side)))
+    summed = [[tuple(map(sum, zip(*(found[p] for found in side)))) for p in prompts] for side in both]
+    value = lambda places: (ratio([summed[0][i] for i in places]) - ratio([summed[1][i] for i in places]) if less
+                            else ratio([summed[0][i] for i in places]))
+    draw, places = random.Random(0), range(len(prompts))
+    drawn = sorted(value(draw.choices(places, k=len(prompts))) for _ in range(1000))
+    sign = "+" if less else ""
+    seeds = [ratio(found.values()) for found in of_seeds]
+    if less:
+        seeds = [x - ratio(found.values()) for x, found in zip(seeds, less)]
+    each = ", ".join(f"{x:{sign}.3f}" for x in seeds) + "; " if len(seeds) > 1 else ""
+    return f"{each}{value(places):{sign}.3f} [{drawn[24]:{sign}.3f}, {drawn[974]:{sign}.3f}]"
 
 
 def labelers(out, _):
     seeds = seeds_of(out, r"rm-without-form-first-(\d+)-test\.jsonl")
     groups = ("helpful-first", "truthful-first", "form-first")
+    own = {seed: {key(row) + row["completion"] for row in lines(f"{out}/pool-eval-{seed}.jsonl") if row["source"] == "model"} for seed in seeds}
 
     def scores(name, seed):
         rows = lines(f"{out}/rankings-truth-helpful-first-{seed}.jsonl")
@@ -294,46 +350,38 @@ def labelers(out, _):
     def ranks(name, seed):
         return [{c["text"]: -c["rank"] for c in row["completions"]} for row in lines(f"{out}/rankings-{name}-{seed}.jsonl")]
 
-    def truth(group, seed):
-        return lines(f"{out}/rankings-truth-{group}-{seed}.jsonl")
-
-    own = {seed: {key(row) + row["completion"] for row in lines(f"{out}/pool-eval-{seed}.jsonl") if row["source"] == "model"} for seed in seeds}
-
-    def both(name, seed, group="helpful-first", of=scores):
-        found, rows = of(name, seed), truth(group, seed)
-        return [agreement(rows, found), agreement(rows, found, lambda a, b: a in own[seed] and b in own[seed])]
+    def against(group, name, of=scores, only_own=False):
+        """Agreement with a group's true utility, by seed."""
+        return [agreement(lines(f"{out}/rankings-truth-{group}-{seed}.jsonl"), of(name, seed),
+                          (lambda a, b: a in own[seed] and b in own[seed]) if only_own else lambda a, b: True) for seed in seeds]
 
     def trained_on(name, seed):
         rows = lines(f"{out}/rankings-{name}-{seed}.jsonl")
-        pairs = sum(len(c) * (len(c) - 1) // 2 - sum(a["rank"] == b["rank"] for i, a in enumerate(c) for b in c[i + 1 :])
-                    for c in (row["completions"] for row in rows))
+        pairs = sum(a["rank"] != b["rank"] for row in rows for i, a in enumerate(row["completions"]) for b in row["completions"][i + 1 :])
         return f"{len(rows)} / {pairs}"
 
-    def section(title, names, group="helpful-first"):
+    def section(title, names):
         print(f"**{title}**\n")
-        rows = []
+        rows, usual = [], against("helpful-first", "noise-0.12")
         for what, name, beside in names:
-            found = [both(name, seed, group) for seed in seeds]
-            row = [what, trained_on(name, seeds[0])]
-            row += [", ".join(f"{x[i]:.3f}" for x in found) + "; " + interval([x[i] for x in found]) for i in (0, 1)]
-            if beside:
-                row.append(interval([both(beside, seed, group, ranks)[0] for seed in seeds]))
-            rows.append(row)
-        head = ["", "rankings / untied pairs (first seed)", "all pairs: seeds; mean", "pairs of the model's own answers: seeds; mean"]
+            found = against("helpful-first", name)
+            row = [what, trained_on(name, seeds[0]), shares(found), "–" if name == "noise-0.12" else shares(found, usual),
+                   shares(against("helpful-first", name, only_own=True))]
+            rows.append(row + ([shares(against("helpful-first", beside, ranks))] if beside else []))
+        head = ["", "rankings / untied pairs (first seed)", "all pairs", "less the usual (noise .12, K = 4, 600 prompts)", "pairs of the model's own answers"]
         table(head + (["a labeler's own ranking"] if names[0][2] else []), rows)
 
-    print(f"seeds {seeds}; accuracy against the labelers' true utility on the answers to 200 evaluation prompts\n")
+    print(f"Seeds {seeds}, then all together with the interval over the 200 prompts.\n")
     section("Noise (K = 4, 600 prompts)", [(f"noise {s}", f"noise-{s}", f"labelers-{s}") for s in ("0", "0.12", "0.3", "1")])
     section("The same answers in rankings of K (noise .12)", [("K = 2", "k-2", None), ("K = 4", "noise-0.12", None), ("K = 8", "k-8", None)])
     section("Number of prompts (K = 4, noise .12)", [("150", "n-150", None), ("600", "noise-0.12", None)])
     print("**A group held out (K = 4, noise .12; two thirds of the rankings in each arm)**\n")
     rows = []
     for group in groups:
-        columns = [[both(name, seed, group)[0] for seed in seeds] for name in (f"without-{group}", "all")]
-        columns.append([a - b for a, b in zip(*columns)])
-        others = [mean(agreement(truth(group, seed), ranks(f"truth-{other}", seed)) for other in groups if other != group) for seed in seeds]
-        rows.append([group] + [", ".join(f"{x:.3f}" for x in column) + "; " + interval(column) for column in columns] + [interval(others)])
-    table(["group", "held out", "all three in training", "difference", "the other groups' true utilities"], rows)
+        without, everyone = against(group, f"without-{group}"), against(group, "all")
+        others = [shares(against(group, f"truth-{other}", ranks)) for other in groups if other != group]
+        rows.append([group, shares(without), shares(everyone), shares(without, everyone), *others])
+    table(["group", "held out", "all three in training", "difference", "another group's true utility", "the third's"], rows)
 
 
 def diversity(out, _):
@@ -373,70 +421,49 @@ def share(pairs):
     return mean((a > b) + 0.5 * (a == b) for a, b in pairs)
 
 
+def tests_of(samples, low, high):
+    """(test, score) → prompt → share of pairs told right, of prompts with so many right answers of 64."""
+    found = {}
+    for prompt, answers in samples.prompts.items():
+        if not low <= sum(a["gold"] >= RIGHT for a in answers) <= high or not samples.written.get(prompt):
+            continue
+        right, different = samples.written[prompt][0], {a["text"]: a for a in answers}.values()
+        wrong = [a for a in different if a["gold"] < WRONG]
+        changed = [w for w in samples.written[prompt][1:] if w["gold"] < WRONG and other_name(right["text"], w["text"])]
+        pairs = {"own": [(r, w) for r in different if r["gold"] >= RIGHT for w in wrong], "written": [(right, w) for w in wrong],
+                 "name": [(right, w) for w in changed]}
+        for test, of in pairs.items():
+            for by in SCORES:
+                if of:  # a prompt counts once
+                    found.setdefault((test, by), {})[prompt] = share([(a[by], b[by]) for a, b in of])
+    return found
+
+
+SCORES = ("proxy", "likely", "a token")
+
+
 def discrimination(out, _):
     seeds = seeds_of(out, r"unique-(\d+)-likely\.jsonl")
     found = {seed: Samples(out, seed) for seed in seeds}
-    print("**At least one of n right as a whole; and what a chooser gets of it**\n")
+    for s in found.values():
+        for answers in s.prompts.values():
+            for a in answers:
+                a["right"] = float(a["gold"] >= RIGHT)
+    print(f"Seeds {seeds}, then their mean with its interval over prompts.\n\n**Best of n: share of right answers, by who chooses**\n")
+    choose = lambda n, by: with_seeds([s.best(n, by, "right") for s in found.values()])
+    table(["n", "gold (some answer is right)", "reward model", "the model's likelihood", "likelihood a token"],
+          [[n, choose(n, "right"), *(choose(n, by) for by in SCORES)] for n in NS])
+    print("**Telling a right answer from a wrong one, by how often the model gives a right one**\n")
     rows = []
-    for n in NS:
-        columns = []
-        for s in found.values():
-            for answers in s.prompts.values():
-                for a in answers:
-                    a["right"] = float(a["gold"] >= RIGHT)
-            columns.append([s.best(n, "right", "right"), s.best(n, "proxy", "right"), s.best(n, "likely", "right"), s.best(n, "a token", "right")])
-        rows.append([n] + [interval(list(column)) for column in zip(*columns)])
-    table(["n", "some right (chosen by gold)", "chosen by the reward model", "by the model's likelihood", "by likelihood a token"], rows)
-    print("**Telling right answers, by how often the model gives one (right of 64)**\n")
-    rows = []
-    for low, high in BUCKETS:
-        columns, n_prompts = [], []
-        for s in found.values():
-            tests = {name: {by: [] for by in ("proxy", "likely", "a token")} for name in ("own", "written", "name")}
-            n = 0
-            for prompt, answers in s.prompts.items():
-                n_right = sum(a["gold"] >= RIGHT for a in answers)
-                if not low <= n_right <= high or not s.written.get(prompt):
-                    continue
-                n += 1
-                right = s.written[prompt][0]
-                different = {a["text"]: a for a in answers}.values()
-                wrong = [a for a in different if a["gold"] < WRONG]
-                own_right = [a for a in different if a["gold"] >= RIGHT]
-                changed = [w for w in s.written[prompt][1:] if w["gold"] < WRONG and other_name(right["text"], w["text"])]
-                for by in ("proxy", "likely", "a token"):
-                    for name, pairs in (("own", [(r, w) for r in own_right for w in wrong]), ("written", [(right, w) for w in wrong]),
-                                        ("name", [(right, w) for w in changed])):
-                        if pairs:  # a prompt counts once
-                            tests[name][by].append(share([(a[by], b[by]) for a, b in pairs]))
-            columns.append([mean(tests[name][by]) for name in tests for by in tests[name]])
-            n_prompts.append((n, len(tests["name"]["proxy"])))
-        label = str(low) if low == high else f"{low}–{high}"
-        some = lambda column: interval([x for x in column if not math.isnan(x)]) if any(not math.isnan(x) for x in column) else "–"
-        rows.append([label, ", ".join(f"{a} ({b})" for a, b in n_prompts)] + [some(list(column)) for column in zip(*columns)])
-    heads = [f"{what}: {by}" for what in ("own right against own wrong", "written right against own wrong", "right against one other name")
-             for by in ("reward model", "likelihood", "a token")]
-    table(["right of 64", "prompts by seed (with another name)", *heads], rows)
-
-
-def why(out, _):
-    rows, columns = [], {}
-    for seed in seeds_of(out, r"why-gold-(\d+)-60-gold\.jsonl"):
-        loop = f"{out}/loop-0.5m-{seed}/answers"
-        sft = gold_of(f"{loop}/sft.jsonl")
-        arms = {"the loop's reward model, 60": f"{loop}/ppo.jsonl"}
-        arms |= {f"gold as the reward, {steps}": f"{out}/why-gold-{seed}-{steps}-gold.jsonl" for steps in (60, 100)}
-        for arm, path in arms.items():
-            if not os.path.exists(path):
+    for test, what in (("own", "own right, own wrong"), ("written", "written right, own wrong"), ("name", "written right, one other name")):
+        for low, high in BUCKETS + ((0, 64),):
+            of_seeds = [tests_of(s, low, high) for s in found.values()]
+            if any((test, by) not in of for of in of_seeds for by in SCORES):
                 continue
-            gold = gold_of(path)
-            rows.append([arm, seed, f"{mean(sft.values()):.3f}", f"{mean(gold.values()):.3f}", paired(difference(gold, sft))])
-            columns.setdefault(arm, []).append([mean(sft.values()), mean(gold.values()), mean(difference(gold, sft))])
-    rows.sort(key=lambda row: (list(columns).index(row[0]), row[1]))
-    for arm, found in columns.items():
-        rows.append([f"**{arm}**", "**all**"] + [interval(list(column)) for column in zip(*found)])
-    table(["PPO against, iterations", "seed", "gold: SFT", "PPO", "PPO − SFT"], rows)
+            n = ", ".join(str(len(of[test, "proxy"])) for of in of_seeds)
+            rows.append([what, str(low) if low == high else f"{low}–{high}", n] + [with_seeds([of[test, by] for of in of_seeds]) for by in SCORES])
+    table(["pairs", "right of 64", "prompts", "reward model", "likelihood", "likelihood a token"], rows)
 
 
 TABLES = {"world-size": size, "world-small-reward": small_reward, "world-overoptimisation": overoptimisation, "world-ptx": ptx,
-          "world-labelers": labelers, "world-diversity": diversity, "world-discrimination": discrimination, "world-why": why}
+          "world-labelers": labelers, "world-diversity": diversity, "world-discrimination": discrimination}
