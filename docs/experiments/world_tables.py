@@ -92,7 +92,8 @@ def size(out, _):
             for path in sorted(glob.glob(f"{out}/sft-{name}-*-gold.jsonl")):
                 rows[-1].append(path.split("-")[-2] + ": " + spread(list(gold_of(path).values())))
     print("**Asked by themselves: right as a whole (gold)**\n")
-    table(["base", "bare question", "few-shot", *["SFT, seed"] * (max(map(len, rows), default=3) - 3)], rows)
+    width = max(map(len, rows), default=3)
+    table(["base", "bare question", "few-shot", *["SFT (seed: gold)"] * (width - 3)], [row + ["–"] * (width - len(row)) for row in rows])
     print("**Right as a whole (gold), mean over questions**\n")
     rows = []
     for name, reports in everything.items():
