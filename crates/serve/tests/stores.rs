@@ -144,3 +144,22 @@ fn candidates_are_written_once_and_the_queue_is_ordered_by_doubt() {
     assert!(state(wrong).error.unwrap().contains("not served here (models: tiny, other)"));
     drop(running);
 }
+
+#[test]
+fn tokens_of_the_database_are_keys_when_their_scope_says_so() {
+    use label::{NewApiToken, NewPerson, Role, Scope};
+    let (_folder, store) = store();
+    let new = NewPerson { name: "ada".into(), password: None, role: Role::Manager, group: String::new() };
+    let ada = store.add_person(Actor::Operator, &new).unwrap();
+    let token = |name: &str, scope| {
+        let new = NewApiToken { name: name.into(), scopes: vec![scope], valid_ms: None };
+        store.create_api_token(Actor::Operator, ada.id, &new).unwrap().1
+    };
+    let (generate, read) = (token("api", Scope::Generate), token("reader", Scope::Read));
+    let server = start_with(limits(), settings(), |app| app.keys = Keys::default().with_tokens(store.clone()));
+    let status = |key: &str| {
+        let get = server.agent.get(server.url("/v1/models")).header("Authorization", format!("Bearer {key}"));
+        get.call().unwrap().status().as_u16()
+    };
+    assert_eq!((status(&generate), status(&read), status("hm_nothing")), (200, 401, 401));
+}
