@@ -4,11 +4,16 @@
 mod bases;
 mod commands;
 mod curation;
+#[allow(dead_code)] // the tests of the pages use the rest
+#[path = "../../crates/serve/tests/browser/driver.rs"]
+mod driver;
 mod errors;
 mod evaluation;
 mod instruction_data;
 mod interruption;
 mod judgements;
+mod label_commands;
+mod labeling;
 mod pages;
 mod pull;
 mod quickstart;

@@ -109,9 +109,15 @@ impl Export {
             (Some(_), _) | (None, FileFormat::Hh) => Content::Preferences,
             (None, _) => Content::Rankings,
         };
-        let content = self.content.as_deref().map(str::parse).transpose().map_err(|error: ::label::LabelError| {
-            CommandError::usage(error).hint("trees are Open-Assistant's, of conversations")
-        })?;
+        let content: Option<Content> =
+            self.content.as_deref().map(str::parse).transpose().map_err(|error: ::label::LabelError| {
+                CommandError::usage(error).hint("trees are Open-Assistant's, of conversations")
+            })?;
+        let content = content.unwrap_or(default);
+        if let Some(trainer) = self.trainer.filter(|trainer| !trainer.reads(content)) {
+            let message = format!("--for {trainer:?}: it reads no {}", content.as_str()).to_lowercase();
+            return Err(CommandError::usage(message).hint("preferences, demonstrations or prompts; trl also reviews"));
+        }
         let aggregate: Option<Aggregate> =
             self.aggregate.as_deref().map(str::parse).transpose().map_err(CommandError::usage)?;
         let source = self.source.as_deref().map(|name| {
@@ -124,7 +130,7 @@ impl Export {
             include_gold: self.include_gold,
             source: source.transpose()?,
             group: self.group.clone(),
-            ..ExportOptions::of(content.unwrap_or(default))
+            ..ExportOptions::of(content)
         })
     }
 
@@ -159,7 +165,13 @@ fn transcripts(rows: &[Value]) -> Result<Vec<Value>, CommandError> {
     let mut found = Vec::new();
     let mut left_out = 0;
     for row in rows {
-        let row = trainer::as_conversation(row);
+        let mut row = trainer::as_conversation(row);
+        // In a transcript the space around a turn isn't part of it.
+        for side in ["chosen", "rejected"] {
+            if let Some(text) = row[side].as_str().map(|text| text.trim().to_owned()) {
+                row[side] = text.into();
+            }
+        }
         let read = preference.read(&row).map_err(CommandError::input)?;
         let written: Option<Vec<Value>> = read.iter().map(|row| target.write(row)).collect();
         match written {

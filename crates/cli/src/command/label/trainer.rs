@@ -23,6 +23,15 @@ pub enum Trainer {
 }
 
 impl Trainer {
+    /// Whether it has a shape for this.
+    pub fn reads(self, content: Content) -> bool {
+        match content {
+            Content::Preferences | Content::Demonstrations | Content::Prompts => true,
+            Content::Reviews => self == Trainer::Trl,
+            Content::Rankings | Content::Ratings => false,
+        }
+    }
+
     /// The rows as it reads them.
     pub fn rows(self, rows: &[Value]) -> Result<Vec<Value>, CommandError> {
         rows.iter().enumerate().map(|(i, row)| self.row(row).ok_or_else(|| self.cannot(i, row))).collect()

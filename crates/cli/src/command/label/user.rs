@@ -108,7 +108,7 @@ impl Add {
 
 /// List people
 #[derive(Args)]
-#[command(after_help = "Example:\n  helpmate label user list")]
+#[command(after_help = "Example:\n  helpmate label user list --db labels.db")]
 pub struct List {
     #[command(flatten)]
     database: DatabaseArguments,
