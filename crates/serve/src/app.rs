@@ -29,6 +29,8 @@ pub struct App {
     pub runs: Option<PathBuf>,
     /// Conversations of the chat page.
     pub rooms: Rooms,
+    /// Seed of the chat page's answers; a random one each time when absent.
+    pub chat_seed: Option<u64>,
     /// Where what went wrong is told.
     pub log: Log,
 }
@@ -46,7 +48,17 @@ impl App {
     /// A server of these models, open to everybody who reaches it, that keeps nothing.
     pub fn new(worker: Worker, metrics: Arc<Metrics>) -> App {
         let (keys, rooms) = (Keys::default(), Rooms::default());
-        App { worker, keys, metrics, collector: None, feedback: None, runs: None, rooms, log: Arc::new(|_| ()) }
+        App {
+            worker,
+            keys,
+            metrics,
+            collector: None,
+            feedback: None,
+            runs: None,
+            chat_seed: None,
+            rooms,
+            log: Arc::new(|_| ()),
+        }
     }
 
     /// Tells what went wrong.

@@ -235,7 +235,7 @@ fn request(app: &App, model_idx: usize, messages: &[Message]) -> Result<Request,
         max_new_tokens: ANSWER_TOKENS.min(card.context),
         end_token_ids: card.renderer.end_ids().to_vec(),
         stop: Vec::new(),
-        seed: Seed(crate::random::number()),
+        seed: Seed(app.chat_seed.unwrap_or_else(crate::random::number)),
         batch: 1,
     };
     Ok(Request::new(0, token_ids, Arc::new(settings)))

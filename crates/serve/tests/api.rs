@@ -283,7 +283,7 @@ fn keys_are_asked_for_where_there_are_some() {
 fn who_comes_when_the_queue_is_full_is_told_so_and_loses_nothing() {
     let few = WorkerLimits { batch: 1, queue: 2, ..limits() };
     let server = start_with(few, settings(), |_| ());
-    let body = chat(&json!({"max_tokens": 100, "logit_bias": {"256": -100, "258": -100}}));
+    let body = chat(&json!({"max_tokens": 100, "n": 6, "logit_bias": {"256": -100, "258": -100}}));
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let asked: Vec<_> = (0..24).map(|_| scope.spawn(|| server.post(CHAT, &body).0)).collect();
         asked.into_iter().map(|thread| thread.join().unwrap()).collect()
