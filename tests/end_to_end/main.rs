@@ -7,6 +7,7 @@ mod curation;
 #[allow(dead_code)] // the tests of the pages use the rest
 #[path = "../../crates/serve/tests/browser/driver.rs"]
 mod driver;
+mod duel;
 mod errors;
 mod evaluation;
 mod instruction_data;

@@ -25,6 +25,7 @@ mod source;
 mod table;
 mod training;
 mod verification;
+mod writer;
 
 use clap::Parser;
 use error::Kind;

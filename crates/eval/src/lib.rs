@@ -10,6 +10,7 @@
 mod cache;
 mod checks;
 pub mod compare;
+pub mod duel;
 mod encode;
 mod error;
 mod estimate;

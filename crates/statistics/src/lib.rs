@@ -22,6 +22,7 @@ pub mod error;
 pub mod holm;
 pub mod interval;
 pub mod krippendorff;
+pub mod length_controlled;
 mod likelihood;
 pub mod mean;
 pub mod permutation;

@@ -1,6 +1,7 @@
 //! `helpmate eval`: is it better?
 
 mod compare;
+mod duel;
 mod judge;
 mod report;
 pub mod run;
@@ -20,6 +21,7 @@ pub enum Eval {
     Compare(compare::Compare),
     Report(report::Report),
     Judge(judge::Judge),
+    Duel(duel::Duel),
     Tasks(tasks::Tasks),
 }
 
@@ -30,6 +32,7 @@ impl Eval {
             Eval::Compare(command) => command.run(),
             Eval::Report(command) => command.run(),
             Eval::Judge(command) => command.run(),
+            Eval::Duel(command) => command.run(context),
             Eval::Tasks(command) => command.run(),
         }
     }

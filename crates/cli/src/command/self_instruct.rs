@@ -3,7 +3,6 @@
 mod export;
 mod filter;
 mod input;
-mod local;
 mod parse;
 mod report;
 mod run;

@@ -1,20 +1,17 @@
 //! `helpmate self-instruct run`.
 
 use super::input::{self, RecipeOption};
-use super::local::LocalWriter;
-use crate::arguments::DtypeOption;
-use crate::arguments::ModelArguments;
 use crate::context::Context;
-use crate::error::{CommandError, Kind};
+use crate::error::CommandError;
 use crate::progress::Count;
-use crate::{interrupt, loading, output};
+use crate::writer::{WriterArguments, of_writing};
+use crate::{interrupt, output};
 use clap::Args;
-use endpoint::completion::{CompletionClient, CompletionSettings};
 use instruct::prompt::Prompts;
 use instruct::recipe::Recipe;
 use instruct::report::{self, TaskRow};
 use instruct::run::{Outcome, Progress, SeedTask, Settings};
-use instruct::writer::{Answers, Budget, Service, Spent, WriteError, Writer};
+use instruct::writer::{Answers, Budget, Spent};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -36,18 +33,8 @@ const AUDIT: usize = 200;
 #[derive(Args)]
 #[command(after_help = "Example:\n  helpmate self-instruct run --model default --target 20 --out runs/self-instruct")]
 pub struct Run {
-    /// A model on this machine: folder, GGUF file, run, or a source as `helpmate pull` knows it
-    #[arg(long, value_name = "M", required_unless_present = "endpoint", conflicts_with = "endpoint")]
-    model: Option<String>,
-    /// A service, up to and with /v1
-    #[arg(long, value_name = "URL", requires = "endpoint_model")]
-    endpoint: Option<String>,
-    /// The model's name there
-    #[arg(long, value_name = "NAME", requires = "endpoint")]
-    endpoint_model: Option<String>,
-    /// Ask as a user's message, through the chat template, instead of giving text to continue
-    #[arg(long)]
-    chat: bool,
+    #[command(flatten)]
+    writer: WriterArguments,
     /// Seed tasks in Self-Instruct's format; those that ship with the project when absent
     #[arg(long, value_name = "FILE", num_args = 1..)]
     seeds: Vec<PathBuf>,
@@ -93,31 +80,10 @@ pub struct Run {
     /// Price of a million tokens of answers
     #[arg(long, value_name = "MONEY", default_value_t = 0.0)]
     price_out: f64,
-    /// Requests to a service at once
-    #[arg(long, value_name = "N", default_value_t = 4)]
-    concurrency: usize,
-    /// Requests to a service a minute at most
-    #[arg(long, value_name = "N")]
-    per_minute: Option<u32>,
-    /// Seconds to wait for an answer of a service
-    #[arg(long, value_name = "S", default_value_t = 120)]
-    timeout: u64,
-    /// Tries of a request to a service that may pass
-    #[arg(long, value_name = "N", default_value_t = 6)]
-    attempts: u32,
-    /// Seconds before a service is tried again; each further wait is twice as long
-    #[arg(long, value_name = "S", default_value_t = 1.0)]
-    backoff: f64,
     /// A local model's repetition penalty beside the published presence penalty, where there is one; 1 is none. It
     /// counts the prompt's tokens too, and so works against the form that the prompt shows
     #[arg(long, value_name = "R", default_value_t = 1.0)]
     repetition_penalty: f32,
-    /// Arithmetic of a local model
-    #[arg(long, value_enum, default_value_t = DtypeOption::Auto)]
-    dtype: DtypeOption,
-    /// Threads of a local model; every core when absent
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
     /// Seed of prompts and samples
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
@@ -140,7 +106,12 @@ impl Run {
         let mut answers = Answers::open(&self.out.join("answers.jsonl")).map_err(of_writing)?;
         let before = answers.spent;
         interrupt::listen()?;
-        let mut writer = self.writer(context)?;
+        let mut writer = self.writer.open(
+            context,
+            self.repetition_penalty,
+            usize::from(self.prompts_per_round).max(8),
+            self.seed,
+        )?;
         let mut progress = Count::new(self.target, "instructions");
         let budget = settings.budget;
         let mut told = std::time::Instant::now();
@@ -169,7 +140,7 @@ impl Run {
             ("--budget", self.budget.unwrap_or(0.0)),
             ("--price-in", self.price_in),
             ("--price-out", self.price_out),
-            ("--backoff", self.backoff),
+            ("--backoff", self.writer.backoff),
         ];
         if let Some((option, value)) = numbers.iter().find(|(_, value)| !(0.0..=1e9).contains(value)) {
             return Err(CommandError::usage(format!("{option} {value}: expected a number from 0")));
@@ -226,8 +197,8 @@ impl Run {
         let seeds: Vec<&str> = seeds.iter().map(|seed| &seed.instruction[..]).collect();
         let recipe: Recipe = self.recipe.into();
         let settings = json!({
-            "recipe": recipe, "model": self.model, "endpoint": self.endpoint, "endpoint_model": self.endpoint_model,
-            "chat": self.chat, "seed": self.seed, "prompts_per_round": self.prompts_per_round,
+            "recipe": recipe, "model": self.writer.model, "endpoint": self.writer.endpoint, "endpoint_model": self.writer.endpoint_model,
+            "chat": self.writer.chat, "seed": self.seed, "prompts_per_round": self.prompts_per_round,
             "max_new_tokens": self.max_new_tokens, "max_instances": self.max_instances,
             "only_classification": self.only_classification, "unicode": self.unicode,
             "repetition_penalty": self.repetition_penalty, "seeds": stdx::hash::json(&json!(seeds)),
@@ -257,34 +228,6 @@ impl Run {
                 Ok(write_file(&path, text.as_bytes())?)
             }
         }
-    }
-
-    fn writer(&self, context: &Context) -> Result<Box<dyn Writer>, CommandError> {
-        if let (Some(url), Some(name)) = (&self.endpoint, &self.endpoint_model) {
-            let key = ["HELPMATE_API_KEY", "OPENAI_API_KEY"].iter().find_map(|name| std::env::var(name).ok());
-            let client = CompletionClient::new(CompletionSettings {
-                token: key.filter(|key| !key.is_empty()),
-                chat: self.chat,
-                timeout: Duration::from_secs(self.timeout.max(1)),
-                attempts: self.attempts.max(1),
-                backoff: Duration::from_secs_f64(self.backoff),
-                ..CompletionSettings::new(url, name)
-            });
-            return Ok(Box::new(Service::new(client, self.concurrency, self.per_minute, interrupt::flag())));
-        }
-        let model = self.model.clone().unwrap_or_default();
-        let arguments =
-            ModelArguments { model: model.clone(), chat_template: None, dtype: self.dtype, threads: self.threads };
-        let path = loading::resolve(context, &model)?;
-        let content = if path.is_dir() { stdx::hash::folder(&path)? } else { stdx::hash::file(&path)? };
-        Ok(Box::new(LocalWriter {
-            loaded: loading::load(context, &arguments)?,
-            name: format!("model {content:.32}, seed {}, repetition penalty {}", self.seed, self.repetition_penalty),
-            chat: self.chat,
-            repetition_penalty: self.repetition_penalty,
-            batch: usize::from(self.prompts_per_round).max(8),
-            seed: self.seed,
-        }))
     }
 
     fn write(&self, seeds: &[SeedTask], outcome: &Outcome, spent: &Spent, budget: &Budget) -> Result<(), CommandError> {
@@ -345,20 +288,4 @@ fn spending(spent: &Spent, budget: &Budget) -> String {
     let cost = if cost > 0.0 { format!(", cost {cost:.4}") } else { String::new() };
     let Spent { requests, prompt_tokens, completion_tokens } = spent;
     format!("{requests} answers, {prompt_tokens} tokens in, {completion_tokens} out{cost}")
-}
-
-fn of_writing(error: WriteError) -> CommandError {
-    let kind = match &error {
-        WriteError::Missing(_) => Kind::Missing,
-        WriteError::Stopped => Kind::Interrupted,
-        _ => Kind::Input,
-    };
-    let hint = match &error {
-        WriteError::Budget(_) => Some("what was answered is kept; the same command with a larger budget goes on"),
-        WriteError::Stopped | WriteError::Missing(_) => {
-            Some("what was answered is kept; the same command goes on where it stopped")
-        }
-        _ => None,
-    };
-    CommandError::new(kind, error).maybe_hint(hint.map(str::to_owned))
 }
