@@ -312,7 +312,7 @@ fn hash(prompt: &Prompt) -> String {
 fn prefix_hash(prompt: &Prompt, n: usize) -> String {
     let text = normal(prompt);
     let end = if n == 0 { text.len() } else { text.char_indices().nth(n).map_or(text.len(), |(end, _)| end) };
-    stdx::hash::bytes(text[..end].as_bytes())
+    stdx::hash::bytes(&text.as_bytes()[..end])
 }
 
 /// A text as a pattern: found anywhere, its own wildcards being letters.

@@ -68,7 +68,7 @@ pub struct RankingSettings {
 }
 
 /// Tasks with a known answer among the others.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GoldSettings {
     /// One after so many ordinary tasks of a person; 0 for none.
@@ -319,12 +319,6 @@ impl Default for ReviewSettings {
 impl Default for RankingSettings {
     fn default() -> Self {
         Self { k_min: 2, k_max: 9, ties: true, partial: false, all_bad: true, rate_each: true }
-    }
-}
-
-impl Default for GoldSettings {
-    fn default() -> Self {
-        Self { every: 0 }
     }
 }
 

@@ -103,7 +103,7 @@ impl Store {
                 }
             })
             .collect();
-        reports.sort_by(|a, b| a.name.to_lowercase().cmp(&b.name.to_lowercase()));
+        reports.sort_by_key(|report| report.name.to_lowercase());
         Ok(reports)
     }
 

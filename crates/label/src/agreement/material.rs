@@ -1,6 +1,7 @@
 //! The judgements that statistics are computed of, read once.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use crate::database::values;
 use crate::{Body, Id, Judgement, Person, Project, Purpose, Result, Store, TaskKind, judgement, people, project};
@@ -30,8 +31,8 @@ impl Material {
             let mut judgements = judgement::select(transaction, &project, condition, values![project.id])?;
             let mut people = BTreeMap::new();
             for judgement in &judgements {
-                if !people.contains_key(&judgement.person) {
-                    people.insert(judgement.person, people::person(transaction, judgement.person)?);
+                if let Entry::Vacant(place) = people.entry(judgement.person) {
+                    place.insert(people::person(transaction, judgement.person)?);
                 }
             }
             if let Some(group) = group {

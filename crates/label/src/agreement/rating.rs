@@ -67,6 +67,9 @@ pub struct Severity {
 /// What several people said of one thing.
 type Unit = Vec<(Id, f64)>;
 
+/// What each two people said of the things that both rated: the one's ratings, then the other's.
+type RatedByPairs = BTreeMap<(Id, Id), (Vec<f64>, Vec<f64>)>;
+
 /// Agreement on every question that two people answered about the same thing.
 pub(super) fn agreement(material: &Material, resampling: &mut Resampling) -> Vec<FieldAgreement> {
     let mut found = Vec::new();
@@ -216,9 +219,8 @@ fn equal_pairs(unit: &Unit) -> (f64, f64) {
     (equal, pairs)
 }
 
-/// What each two people said of the things that both rated.
-fn rated_by_pairs<'a>(units: impl Iterator<Item = &'a Unit>) -> BTreeMap<(Id, Id), (Vec<f64>, Vec<f64>)> {
-    let mut pairs = BTreeMap::<(Id, Id), (Vec<f64>, Vec<f64>)>::new();
+fn rated_by_pairs<'a>(units: impl Iterator<Item = &'a Unit>) -> RatedByPairs {
+    let mut pairs = RatedByPairs::new();
     for unit in units {
         for a in unit {
             for b in unit.iter().filter(|b| a.0 < b.0) {
@@ -231,7 +233,7 @@ fn rated_by_pairs<'a>(units: impl Iterator<Item = &'a Unit>) -> BTreeMap<(Id, Id
     pairs
 }
 
-fn mean_kappa(pairs: &BTreeMap<(Id, Id), (Vec<f64>, Vec<f64>)>, weights: Weights) -> f64 {
+fn mean_kappa(pairs: &RatedByPairs, weights: Weights) -> f64 {
     let (mut sum, mut n) = (0.0, 0.0);
     for (a, b) in pairs.values() {
         if let Ok(kappa) = cohen_kappa(a, b, weights) {
@@ -243,12 +245,13 @@ fn mean_kappa(pairs: &BTreeMap<(Id, Id), (Vec<f64>, Vec<f64>)>, weights: Weights
 }
 
 fn matrix(prompts: &[Vec<Unit>], weights: Weights) -> Vec<LabelerPair> {
-    let pair = |(&(a, b), (by_a, by_b)): (&(Id, Id), &(Vec<f64>, Vec<f64>))| {
-        let equal = by_a.iter().zip(by_b).filter(|(a, b)| a == b).count();
-        let (n, kappa) = (by_a.len(), cohen_kappa(by_a, by_b, weights).ok());
-        LabelerPair { a, b, n, raw: equal as f64 / n as f64, kappa }
-    };
-    rated_by_pairs(prompts.iter().flatten()).iter().map(pair).collect()
+    let mut matrix = Vec::new();
+    for ((a, b), (by_a, by_b)) in rated_by_pairs(prompts.iter().flatten()) {
+        let equal = by_a.iter().zip(&by_b).filter(|(a, b)| a == b).count();
+        let (n, kappa) = (by_a.len(), cohen_kappa(&by_a, &by_b, weights).ok());
+        matrix.push(LabelerPair { a, b, n, raw: equal as f64 / n as f64, kappa });
+    }
+    matrix
 }
 
 /// Fleiss' κ over the units with the most frequent number of ratings.

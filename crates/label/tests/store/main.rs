@@ -3,6 +3,7 @@
 //! On SQLite each scenario is a test of its own. On PostgreSQL all of them run in one test, each in
 //! a fresh database of one server, which that test starts and stops. Without PostgreSQL's programs
 //! it says so and passes, unless HELPMATE_REQUIRE_SERVICES=1.
+#![allow(clippy::unwrap_used)] // a panic is the report
 
 mod concurrent;
 mod durable;
