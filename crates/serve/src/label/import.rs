@@ -115,8 +115,11 @@ fn optional_text(line: usize, fields: &Map<String, Value>, name: &str) -> Result
     }
 }
 
+/// An answer, with the name of where it stands in its row.
+type NamedAnswer<'a> = (String, &'a Value);
+
 /// The prompt and its answers, wherever a row of any kind has them.
-fn content<'a>(line: usize, fields: &'a Map<String, Value>) -> Result<(Prompt, Vec<(String, &'a Value)>), ImportError> {
+fn content(line: usize, fields: &Map<String, Value>) -> Result<(Prompt, Vec<NamedAnswer<'_>>), ImportError> {
     if let Some(value) = fields.get("messages") {
         let mut messages = turns(line, "messages", value)?;
         // An assistant's last turn is an answer; the row's own value keeps it.
@@ -133,7 +136,7 @@ fn content<'a>(line: usize, fields: &'a Map<String, Value>) -> Result<(Prompt, V
     }
     let named =
         ["completion", "chosen", "rejected"].iter().filter_map(|name| Some(((*name).to_owned(), fields.get(*name)?)));
-    let mut answers: Vec<(String, &Value)> = named.collect();
+    let mut answers: Vec<NamedAnswer<'_>> = named.collect();
     match fields.get("completions") {
         None | Some(Value::Null) => {}
         Some(Value::Array(all)) => {

@@ -90,9 +90,9 @@ async fn tasks(
             kind: kind_label(task.kind),
             purpose: task.purpose.as_str(),
             state: task.state.as_str(),
-            n_done: task.n_done as i64,
-            overlap: task.overlap as i64,
-            n_leased: task.n_leased as i64,
+            n_done: task.n_done,
+            overlap: task.overlap,
+            n_leased: task.n_leased,
             priority: if task.priority == 0.0 { String::new() } else { format!("{:.3}", task.priority) },
         })
         .collect();

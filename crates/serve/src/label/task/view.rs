@@ -172,10 +172,7 @@ impl TaskView {
             submission: submission_id(&assignment.lease),
             seconds: values.seconds,
             draft_state: draft_state(look, values),
-            progress: ProgressView {
-                done: progress.done as i64,
-                total: (progress.done as i64 + progress.remaining as i64).max(1),
-            },
+            progress: ProgressView { done: progress.done, total: (progress.done + progress.remaining).max(1) },
             guide_version: assignment.guide_version,
             guide_html: guide.to_string(),
             skip_reasons: assignment.skip_reasons.clone(),
