@@ -5,7 +5,7 @@
 mod driver;
 
 use driver::{Browser, Driver, key};
-use label::{Actor, JudgementQuery, OpenOptions, PasswordCost, Store};
+use label::{Actor, JudgementQuery, MakeTasks, OpenOptions, PasswordCost, Store, TaskKind};
 use serde_json::json;
 use serve::label::{Settings, demo};
 use serve::server::Background;
@@ -96,6 +96,7 @@ fn every_page_is_accessible_and_is_pictured() {
     let site = Site::start();
     let browser = driver.open(1280, 900);
     let mut faults = Vec::new();
+    let id = site.store.project_by_name(demo::PROJECT).expect("the project").id;
     browser.go(&site.url("/label/login"));
     look(&browser, "login", &mut faults);
     site.log_in(&browser, "anna");
@@ -109,6 +110,26 @@ fn every_page_is_accessible_and_is_pictured() {
         site.take(&browser, kind);
         look(&browser, name, &mut faults);
     }
+    for kind in [TaskKind::Pairwise, TaskKind::Rate] {
+        let k = (kind == TaskKind::Pairwise).then_some(2);
+        let make = MakeTasks { k, limit: Some(2), ..MakeTasks::of(kind) };
+        assert!(site.store.make_tasks(Actor::Operator, id, &make).expect("tasks") > 0);
+    }
+    site.store.start_tree(Actor::Operator, id, "What is a good way to begin?", Some("en")).expect("a conversation");
+    // Each of two outputs is rated and asked about, then compared; what somebody began a conversation with is rated.
+    let compared = vec!['5', 'x', key::ENTER, '4', 'x', 't', key::ENTER];
+    for (kind, name, keys) in
+        [("Compare", "task-pairwise", compared), ("Review", "task-review", vec!['6', 'y', key::ENTER])]
+    {
+        site.take(&browser, kind);
+        look(&browser, name, &mut faults);
+        let (before, n_before) = (browser.url(), site.n_judgements("anna"));
+        browser.keys(&keys);
+        browser.wait("the next page", || (browser.url() != before).then_some(()));
+        assert_eq!(site.n_judgements("anna"), n_before + 1, "{kind}");
+    }
+    site.take(&browser, "Rate");
+    look(&browser, "task-rate-each", &mut faults);
     site.take(&browser, "Rank");
     browser.click("[data-step='4']");
     browser.keys(&['2', '1', '2']);
@@ -123,7 +144,6 @@ fn every_page_is_accessible_and_is_pictured() {
 
     let manager = driver.open(1280, 900);
     site.log_in(&manager, "manager");
-    let id = site.store.project_by_name(demo::PROJECT).expect("the project").id;
     manager.go(&site.url("/label/manage"));
     look(&manager, "projects", &mut faults);
     for tab in [
@@ -268,8 +288,7 @@ fn script_in_prompts_and_answers_is_text() {
     row.prompt.priority = 100.0;
     let prompt = site.store.add_prompts(Actor::Operator, project, &[row.prompt]).expect("a prompt").added[0];
     let answers = site.store.add_candidates(Actor::Operator, prompt, &row.candidates).expect("answers");
-    let new =
-        label::NewTask { priority: Some(100.0), ..label::NewTask::new(label::TaskKind::Rank, Some(prompt), answers) };
+    let new = label::NewTask { priority: Some(100.0), ..label::NewTask::new(TaskKind::Rank, Some(prompt), answers) };
     site.store.add_task(Actor::Operator, project, &new).expect("a task");
     let browser = driver.open(1280, 900);
     site.log_in(&browser, "anna");

@@ -58,7 +58,22 @@ const firstOpen = steps.findIndex((section) => section !== boardSection && !isAn
 goTo(firstOpen < 0 ? steps.length - 1 : firstOpen, false);
 
 // Questions about an output.
-const panel = () => (steps[step] && steps[step] !== boardSection ? steps[step] : form);
+const outputs = [...form.querySelectorAll("[data-output]")];
+const isUnrated = (output) => output.querySelector("[data-rating]") && !output.querySelector("[data-rating] input:checked");
+const panel = () => {
+  if (steps[step] && steps[step] !== boardSection) return steps[step];
+  return document.activeElement?.closest?.("[data-output]") ?? outputs.find(isUnrated) ?? outputs[0] ?? form;
+};
+
+/** Where outputs stand beside each other: on to the next one with questions; false after the last. */
+function nextOutput() {
+  const next = outputs[outputs.indexOf(document.activeElement?.closest?.("[data-output]")) + 1];
+  const input = document.activeElement?.closest?.("[data-output]") && next?.querySelector("input[type=radio]");
+  if (!input) return false;
+  input.focus();
+  next.scrollIntoView({ block: "nearest" });
+  return true;
+}
 const questions = () => [...panel().querySelectorAll("[data-question]")];
 const currentQuestion = () => document.activeElement?.closest?.("[data-question]")
   ?? questions().find((question) => !question.querySelector("input:checked")) ?? questions()[0];
@@ -149,8 +164,8 @@ function generalKey(event) {
     case "s": document.querySelector("[data-skip]").open = true;
       document.querySelector("[data-skip] input[type=radio]")?.focus(); return true;
     case "Enter":
-      if (isOnBoard() || stepButtons.length === 0) submit();
-      else goTo(step + (event.shiftKey ? -1 : 1));
+      if (!isOnBoard() && stepButtons.length > 0) goTo(step + (event.shiftKey ? -1 : 1));
+      else if (isOnBoard() || !nextOutput()) submit();
       return true;
   }
   return false;

@@ -368,19 +368,19 @@ fn field(field: &Field) -> FieldView {
 
 fn verdicts(ties: bool) -> Vec<OptionView> {
     let key = |key: &str| Some(key.to_owned());
-    let mut verdicts = vec![OptionView::new("A", "A is better", key("1"))];
+    let mut verdicts = vec![OptionView::new("A", "A is better", key("a"))];
     if ties {
-        verdicts.push(OptionView::new("tie", "About the same", key("2")));
+        verdicts.push(OptionView::new("tie", "About the same", key("t")));
     }
-    verdicts.push(OptionView::new("B", "B is better", key(if ties { "3" } else { "2" })));
+    verdicts.push(OptionView::new("B", "B is better", key("b")));
     verdicts
 }
 
 fn options(assignment: &Assignment) -> Vec<OptionView> {
     match assignment.kind {
         TaskKind::Review => vec![
-            OptionView::new("yes", "Yes, keep it", Some("1".to_owned())),
-            OptionView::new("no", "No, discard it", Some("2".to_owned())),
+            OptionView::new("yes", "Yes, keep it", Some("y".to_owned())),
+            OptionView::new("no", "No, discard it", Some("n".to_owned())),
         ],
         TaskKind::UseCase => {
             let key = |i: usize| if i < 9 { Some((i + 1).to_string()) } else { (i == 9).then(|| "0".to_owned()) };
@@ -415,7 +415,10 @@ fn examples(assignment: &Assignment, style: PromptStyle, values: &Values) -> Vec
 fn keys(kind: TaskKind, with_fields: bool) -> Vec<KeyView> {
     let key = |keys: &'static [&'static str], does| KeyView { keys, does };
     let mut list = Vec::new();
-    let rates = kind == TaskKind::Rate || with_fields && matches!(kind, TaskKind::Rank | TaskKind::Pairwise);
+    let rates = with_fields && matches!(kind, TaskKind::Rate | TaskKind::Rank | TaskKind::Pairwise);
+    if with_fields && kind == TaskKind::Review {
+        list.push(key(&["1", "…", "7"], "rate it"));
+    }
     if rates {
         list.extend([
             key(&["1", "…", "7"], "rate the output"),
@@ -432,8 +435,9 @@ fn keys(kind: TaskKind, with_fields: bool) -> Vec<KeyView> {
             key(&["0"], "on the board: take the rank away"),
             key(&["b"], "all of them are bad"),
         ]),
-        TaskKind::Pairwise => list.push(key(&["1", "2", "3"], "choose")),
-        TaskKind::Review | TaskKind::UseCase => list.push(key(&["1", "…", "9"], "choose")),
+        TaskKind::Pairwise => list.push(key(&["a", "t", "b"], "A is better, about the same, B is better")),
+        TaskKind::Review => list.push(key(&["y", "n"], "keep it, discard it")),
+        TaskKind::UseCase => list.push(key(&["1", "…", "9"], "choose")),
         _ => {}
     }
     if kind == TaskKind::Rank && with_fields {
