@@ -92,3 +92,21 @@ fn what_would_be_open_to_all_or_cannot_be_served_is_refused_before_anything_is_l
     let twice = place.fails("serve --model tiny --model tiny", 2);
     assert!(twice.contains("two models are called tiny"), "{twice}");
 }
+
+#[test]
+fn runs_are_shown_with_their_curves_and_nothing_else_is() {
+    let place = Place::new();
+    place.write(
+        "rows.jsonl",
+        "{\"prompt\": \"one\", \"completion\": \"two\"}\n{\"prompt\": \"a\", \"completion\": \"b\"}\n",
+    );
+    place.run("sft --model tiny --data rows.jsonl --out runs/first --max-steps 2 --lr 1e-3 --set model.dtype=f32");
+    let server = Server::start(&place, "--runs runs");
+    assert!(server.ask("GET", "/runs", "").1.contains("href=\"/runs/first\""));
+    let (status, page) = server.ask("GET", "/runs/first", "");
+    assert!(status.contains("200") && page.contains("sft run first") && page.contains("<svg"), "{status}");
+    for path in ["/runs/tiny", "/runs/..%2Ftiny", "/runs/%2e%2e", "/runs/first%2Ffinal"] {
+        let (status, _) = server.ask("GET", path, "");
+        assert!(status.contains("404"), "{path}: {status}");
+    }
+}
