@@ -164,7 +164,7 @@ impl Domain for Instructions {
     fn texts(&self, part: TextPart, n: usize) -> Vec<String> {
         let all = PLAIN.split(END_OF_TEXT).map(str::trim).filter(|text| !text.is_empty()).enumerate();
         // Too few to give some to fine-tuning as well.
-        let part_of = |idx: usize| if idx % HELD_OUT_TEXT == 0 { TextPart::HeldOut } else { TextPart::Mix };
+        let part_of = |idx: usize| if idx.is_multiple_of(HELD_OUT_TEXT) { TextPart::HeldOut } else { TextPart::Mix };
         let of_part = all.filter(|(idx, _)| part_of(*idx) == part);
         of_part.map(|(_, text)| text.to_owned()).take(n).collect()
     }
