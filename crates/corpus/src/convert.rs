@@ -102,7 +102,7 @@ fn with_user_turn(row: &Row) -> Option<Row> {
     Some(Row { record, meta: row.meta.clone() })
 }
 
-/// Writes values as JSON lines, whole or not at all; `.gz` and `.zst` are compressed.
+/// Writes values as JSON lines, whole or not at all; `.gz` and `.zst` are compressed, `.parquet` is a table.
 pub fn write_values(path: &Path, values: &[Value]) -> Result<(), CorpusError> {
     let name = path.to_string_lossy().to_lowercase();
     let lines = |out: &mut dyn Write| {
@@ -121,6 +121,10 @@ pub fn write_values(path: &Path, values: &[Value]) -> Result<(), CorpusError> {
             encoder.finish().map(drop)
         }),
         _ if is_lines(&name) => stdx::atomic::write_file_with(path, |out| lines(out)),
+        Some((_, "parquet")) => {
+            let problem = |problem| CorpusError::Document { path: path.to_path_buf(), problem };
+            stdx::write_file(path, &crate::table::bytes(values).map_err(problem)?)
+        }
         _ => {
             let path = path.to_path_buf();
             return Err(CorpusError::Extension { path });

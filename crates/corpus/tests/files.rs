@@ -285,3 +285,20 @@ fn turned_bytes_never_panic() {
     }
     assert!(outcomes.iter().all(|&n| n > 100), "good and bad rows: {outcomes:?}");
 }
+
+#[test]
+fn shipped_rows_go_into_a_table_and_come_back() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    for name in ["rankings", "demonstrations"] {
+        let lines = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../data/{name}.jsonl"));
+        let values: Vec<serde_json::Value> =
+            corpus::values(&lines).expect("opened").map(|row| row.expect("a row").1).collect();
+        let table = folder.path().join(format!("{name}.parquet"));
+        corpus::convert::write_values(&table, &values).expect("written");
+        let rows = |path: &std::path::Path| {
+            let read = read_rows(&[path.to_path_buf()], &Options::default()).expect("read");
+            read.rows.into_iter().map(|(row, _)| serde_json::to_value(row).expect("serializable")).collect::<Vec<_>>()
+        };
+        assert_eq!(rows(&table), rows(&lines), "{name}");
+    }
+}

@@ -1,7 +1,7 @@
 //! A router in, a running server out: what every page and every API of Helpmate stands behind.
 //!
-//! Plain HTTP/1.1, or TLS. Loopback unless users, TLS or a proxy protect it ([`guard`]); slow clients are cut off,
-//! bodies are bounded and read before a handler runs, every answer carries the security headers ([`headers`]), and a
+//! Plain HTTP/1.1, or TLS. Loopback unless users, TLS or a proxy protect it ([`check_address`]); slow clients are cut off,
+//! bodies are bounded and read before a handler runs, every answer carries the security headers, and a
 //! stop lets what was begun be finished. It knows no page and no model.
 
 mod guard;

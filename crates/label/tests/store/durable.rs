@@ -91,13 +91,13 @@ fn judged(f: &Fixture) -> Vec<i64> {
 
 #[test]
 fn fifty_kills_lose_and_double_nothing() {
-    let f = prepared(1500);
+    let f = prepared(4000);
     let mut stream = stdx::Seed(7).stream("kills", 0);
     let mut acknowledged = Vec::new();
     let mut n_killed = 0;
     for _ in 0..50 {
         let (mut child, mut lines) = spawn(&mut command(&f.address));
-        let wait = stream.below(60);
+        let wait = stream.below(40);
         // From the first acknowledgement on, at any moment.
         let first = lines.by_ref().find(|line| line.starts_with("ack ") || line == "all done");
         let killer = std::thread::spawn(move || {
@@ -112,7 +112,7 @@ fn fifty_kills_lose_and_double_nothing() {
         let tasks = judged(&f);
         let lost: Vec<_> = acknowledged.iter().filter(|task| tasks.binary_search(task).is_err()).collect();
         assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
-        if tasks.len() >= 1500 {
+        if tasks.len() >= 4000 {
             break;
         }
     }
@@ -121,7 +121,7 @@ fn fifty_kills_lose_and_double_nothing() {
     let (mut child, lines) = spawn(&mut command(&f.address));
     assert_eq!(lines.filter(|line| line == "all done").count(), 1);
     child.wait().expect("wait");
-    assert_eq!(judged(&f).len(), 1500);
+    assert_eq!(judged(&f).len(), 4000);
 }
 
 #[test]
