@@ -1,7 +1,8 @@
 #!/bin/sh
 # Reward models and DPO on people's comparisons, one fold at a time: docs/experiments/preferences.md.
 # Usage: folds.sh HELPMATE MODEL PREFERENCES OUT hh|oasst rm|dpo ROWS FOLD…
-#   PREFERENCES: the folder ../shared/data/preferences; ROWS: training rows of each fold, 2000 for all
+#   PREFERENCES: the folder ../shared/data/preferences; ROWS: training rows of each fold, 2000 for all.
+# Fold n has seed n + 1. THREADS=1 and two of these side by side need less time than one with both cores.
 set -eu
 helpmate=$1 model=$2 preferences=$3 out=$4 set=$5 arm=$6 rows=$7
 shift 7
@@ -20,8 +21,8 @@ for fold in "$@"; do
     tail -n 8 "$set/train-$fold.jsonl" > "$set-few-$fold.jsonl" # of the loop's own held-out rows only few: they cost time
     if [ -d "$run" ]; then set -- --resume; else set --; fi
     "$helpmate" "$arm" --config "$here/configs/$arm-folds.toml" --model "$model" --data "$run.jsonl" \
-        --eval-data "$set-few-$fold.jsonl" --out "$run" "$@"
+        --eval-data "$set-few-$fold.jsonl" --out "$run" --seed $((fold + 1)) --threads "${THREADS:-$(nproc)}" "$@"
     if [ "$arm" = rm ]; then set -- --reward "$run"; else set -- --policy "$run" --reference "$model"; fi
-    "$helpmate" score "$@" --data "$set/fold-$fold.jsonl" --out "$run-scores.jsonl"
+    "$helpmate" score "$@" --threads "${THREADS:-$(nproc)}" --data "$set/fold-$fold.jsonl" --out "$run-scores.jsonl"
 done
 "$here/summary.py" folds "$out"
