@@ -1,7 +1,7 @@
 //! A reward service on this machine, for tests: answers as it is told to, and counts.
 
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -55,7 +55,7 @@ pub fn of_text(completions: &[String]) -> Answer {
 }
 
 fn serve(mut stream: TcpStream, count: &AtomicUsize, answer: &dyn Fn(usize, &[String]) -> Answer) {
-    let Some(question) = read(&stream) else { return };
+    let Some(question) = testkit::http::json_body(&stream) else { return };
     let items = question["items"].as_array().cloned().unwrap_or_default();
     let text = |item: &Value| item["completion"].as_str().unwrap_or_default().to_string();
     let completions: Vec<String> = items.iter().map(text).collect();
@@ -68,22 +68,4 @@ fn serve(mut stream: TcpStream, count: &AtomicUsize, answer: &dyn Fn(usize, &[St
     };
     let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     let _ = stream.write_all(format!("{head}{body}").as_bytes());
-}
-
-fn read(stream: &TcpStream) -> Option<Value> {
-    let mut reader = BufReader::new(stream);
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        if let Some(n) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = n.trim().parse().ok()?;
-        }
-        if line.trim().is_empty() {
-            break;
-        }
-    }
-    let mut question = vec![0; length];
-    reader.read_exact(&mut question).ok()?;
-    serde_json::from_slice(&question).ok()
 }

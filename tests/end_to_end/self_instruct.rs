@@ -4,7 +4,7 @@
 use crate::{Place, rows};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -43,7 +43,7 @@ fn service(pause: Duration) -> (String, Arc<Ledger>) {
 }
 
 fn answer(mut stream: TcpStream, ledger: &Ledger, pause: Duration) {
-    let Some(question) = question(&stream) else { return };
+    let Some(question) = testkit::http::json_body(&stream) else { return };
     let n = ledger.asked.fetch_add(1, Ordering::SeqCst) + 1;
     let mut reply = |status: u16, body: &str, length: usize| {
         let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
@@ -65,24 +65,6 @@ fn answer(mut stream: TcpStream, ledger: &Ledger, pause: Duration) {
             }
         }
     }
-}
-
-fn question(stream: &TcpStream) -> Option<Value> {
-    let mut reader = BufReader::new(stream);
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        if let Some(n) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = n.trim().parse().ok()?;
-        }
-        if line.trim().is_empty() {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    serde_json::from_slice(&body).ok()
 }
 
 /// Two instructions of its own for each prompt, and always the same third one.

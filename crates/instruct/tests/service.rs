@@ -1,7 +1,7 @@
 //! Self-Instruct against a service that fails, stalls and repeats itself.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use instruct::prompt::Prompts;
 use instruct::recipe::Recipe;
 use instruct::run::{Outcome, SeedTask, Settings, run};
 use instruct::writer::{Answers, Service, WriteError};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// What the service did.
 #[derive(Default)]
@@ -42,7 +42,7 @@ fn service() -> (String, Arc<Ledger>) {
 }
 
 fn answer(mut stream: TcpStream, ledger: &Ledger) {
-    let Some(question) = question(&stream) else { return };
+    let Some(question) = testkit::http::json_body(&stream) else { return };
     let n = ledger.asked.fetch_add(1, Ordering::SeqCst);
     let mut reply = |status: u16, body: &str, length: usize| {
         let _ = write!(stream, "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
@@ -64,24 +64,6 @@ fn answer(mut stream: TcpStream, ledger: &Ledger) {
             reply(200, &body, body.len());
         }
     }
-}
-
-fn question(stream: &TcpStream) -> Option<Value> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        if let Some(n) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = n.trim().parse().ok()?;
-        }
-        if line.trim().is_empty() {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    serde_json::from_slice(&body).ok()
 }
 
 /// Four words of its own for each prompt, and the same old task again and again.

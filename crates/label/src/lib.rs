@@ -57,7 +57,7 @@ pub use generation::{Generation, GenerationRequest};
 pub use guide::{Guide, Phase, default_guide};
 pub use judgement::{Judgement, JudgementQuery, Recorded, Submission, Submitted};
 pub use lease::{Assignment, Draft, Next, Progress, Shown};
-pub use password::PasswordCost;
+pub use password::{CHARACTERS_MIN as PASSWORD_CHARACTERS_MIN, PasswordCost};
 pub use people::{Invitation, NewInvitation, NewPerson, Person};
 pub use project::{Project, ProjectCounts, ProjectState};
 pub use prompt::{AddedPrompts, NewPrompt, PromptQuery, StoredPrompt};

@@ -1,4 +1,7 @@
-//! Tiny models and the byte tokenizer, for tests of other crates. Never a dependency of what ships.
+//! Tiny models, the byte tokenizer, and what stubs of services share, for tests of other crates. Never a dependency of what
+//! ships.
+pub mod http;
+
 use kernels::Device;
 use kernels::linear::Precision;
 use model::{Dtype, LoadOptions, Model, Trainable};

@@ -25,6 +25,7 @@ const TEMPLATES: &[(&str, &str)] = templates![
     "guide.html",
     "mine.html",
     "account.html",
+    "task.html",
     "task_rank.html",
     "task_rate.html",
     "task_pairwise.html",

@@ -16,8 +16,6 @@ use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
 const COOKIE: &str = "helpmate_session";
-/// Characters of a password at least.
-pub const PASSWORD_MIN: usize = 8;
 
 /// Whoever sent a request, known by the session's cookie.
 #[derive(Clone)]
@@ -227,7 +225,7 @@ async fn show_invitation(pages: &Pages, token: String, name: &str) -> Result<Pag
         .with("invitation", minijinja::context! { role => invitation.role.as_str() })
         .with("token", token)
         .with("name", name)
-        .with("password_min", PASSWORD_MIN))
+        .with("password_min", label::PASSWORD_CHARACTERS_MIN))
 }
 
 /// Accepts an invitation and logs in.

@@ -5,20 +5,25 @@
 //! that keep a browser from running, framing or guessing anything.
 use super::Settings;
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{self, HeaderMap, HeaderName};
 use axum::http::uri::Authority;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
+use futures_core::Stream;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Pages may use their own files and nothing else: no script, style or frame of a page's text ever runs.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Of a body that is too long, what is read after its limit before the connection is closed.
+const DISCARDED_BYTES_MAX: usize = 64 << 20;
 
 /// The other end of the connection.
 #[derive(Clone, Copy)]
@@ -89,14 +94,15 @@ impl IntoResponse for Refusal {
 
 async fn admit(rules: &Rules, request: Request) -> Result<Request, Refusal> {
     let (mut parts, body) = request.into_parts();
+    // Also of who is refused: see `read_body`.
+    let body = read_body(rules, body).await;
     check_host(rules, &parts.headers)?;
     if !matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) {
         check_origin(&parts.headers)?;
     }
     let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
     parts.extensions.insert(arrival(rules, peer, &parts.headers));
-    let body = read_body(rules, body).await?;
-    Ok(Request::from_parts(parts, body))
+    Ok(Request::from_parts(parts, body?))
 }
 
 fn text(headers: &HeaderMap, name: impl axum::http::header::AsHeaderName) -> Option<&str> {
@@ -151,22 +157,39 @@ fn arrival(rules: &Rules, peer: Option<SocketAddr>, headers: &HeaderMap) -> Arri
     Arrival { address: forwarded.unwrap_or(direct), secure: rules.tls || proto == Some("https") }
 }
 
+/// Reads a body whole, within its size and time.
+///
+/// What is too long is still taken off the connection, within bounds: who is hung up on in the middle of sending is told that the
+/// connection broke, and never sees why.
 async fn read_body(rules: &Rules, body: Body) -> Result<Body, Refusal> {
     let limit = rules.body_bytes_max;
-    match tokio::time::timeout(rules.body_time_max, to_bytes(body, limit)).await {
-        Ok(Ok(bytes)) => Ok(Body::from(bytes)),
-        Ok(Err(error)) => {
-            let is_long = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source())
-                .any(|error| error.to_string().contains("length limit"));
-            let status = if is_long { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
-            let message = if is_long { format!("the body is longer than {limit} bytes") } else { error.to_string() };
-            Err(Refusal(status, message))
+    let mut frames = body.into_data_stream();
+    let mut bytes = Vec::new();
+    let mut n_taken = 0;
+    let reading = async {
+        while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut frames).poll_next(context)).await {
+            let frame = frame.map_err(|error| Refusal(StatusCode::BAD_REQUEST, error.to_string()))?;
+            n_taken += frame.len();
+            if n_taken <= limit {
+                bytes.extend_from_slice(&frame);
+            } else if n_taken > limit.saturating_add(DISCARDED_BYTES_MAX) {
+                break;
+            }
         }
-        Err(_) => Err(Refusal(
-            StatusCode::REQUEST_TIMEOUT,
-            format!("the body did not arrive within {} s", rules.body_time_max.as_secs_f32()),
-        )),
+        Ok(())
+    };
+    match tokio::time::timeout(rules.body_time_max, reading).await {
+        Ok(outcome) => outcome?,
+        Err(_) if n_taken <= limit => {
+            let message = format!("the body did not arrive within {} s", rules.body_time_max.as_secs_f32());
+            return Err(Refusal(StatusCode::REQUEST_TIMEOUT, message));
+        }
+        Err(_) => {}
     }
+    if n_taken > limit {
+        return Err(Refusal(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is longer than {limit} bytes")));
+    }
+    Ok(Body::from(bytes))
 }
 
 /// Adds what a handler has not set itself.
