@@ -28,12 +28,18 @@ pub fn alpha(ratings: &[Vec<Option<f64>>], scale: Scale) -> Result<f64, Error> {
         same_length("ratings of a labeler", units, row.len())?;
     }
     let of_unit = |unit: usize| -> Vec<f64> { ratings.iter().filter_map(|row| row[unit]).collect() };
-    let paired: Vec<Vec<f64>> = (0..units).map(of_unit).filter(|unit| unit.len() >= 2).collect();
+    let by_unit: Vec<Vec<f64>> = (0..units).map(of_unit).collect();
+    alpha_of_units(by_unit.iter().map(Vec::as_slice), scale)
+}
+
+/// The same from the ratings of each unit: who gave which doesn't matter to α.
+pub fn alpha_of_units<'a>(units: impl Iterator<Item = &'a [f64]>, scale: Scale) -> Result<f64, Error> {
+    let paired: Vec<&[f64]> = units.filter(|unit| unit.len() >= 2).collect();
     at_least("things rated by two labelers or more", 1, paired.len())?;
     for unit in &paired {
         crate::error::all_finite("a rating", unit)?;
     }
-    let values = distinct(paired.iter().flatten());
+    let values = distinct(paired.iter().copied().flatten());
     let coincidences = coincidences(&paired, &values);
     let totals: Vec<f64> = coincidences.iter().map(|row| row.iter().sum()).collect();
     let n: f64 = totals.iter().sum();
@@ -52,7 +58,7 @@ pub fn alpha(ratings: &[Vec<Option<f64>>], scale: Scale) -> Result<f64, Error> {
 }
 
 /// How often each two values meet in a unit, a unit with m ratings counting 1/(m − 1) per pair.
-fn coincidences(units: &[Vec<f64>], values: &[f64]) -> Vec<Vec<f64>> {
+fn coincidences(units: &[&[f64]], values: &[f64]) -> Vec<Vec<f64>> {
     let index = |rating: &f64| values.partition_point(|value| value < rating);
     let mut matrix = vec![vec![0.0; values.len()]; values.len()];
     for unit in units {

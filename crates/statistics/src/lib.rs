@@ -11,6 +11,7 @@
 //! - agreement of labelers: [`agreement`] (Cohen, Fleiss), [`krippendorff`]
 //! - strengths from comparisons: [`win_rate`], [`bradley_terry`], [`plackett_luce`], [`elo`]
 //! - how far stated probabilities can be trusted: [`calibration`]
+//! - how far a reward can be maximised before what it stands for stops following: [`overoptimisation`]
 
 pub mod agreement;
 pub mod bootstrap;
@@ -25,6 +26,7 @@ pub mod krippendorff;
 pub mod length_controlled;
 mod likelihood;
 pub mod mean;
+pub mod overoptimisation;
 pub mod permutation;
 pub mod plackett_luce;
 pub mod power;
