@@ -1,11 +1,11 @@
 """The same measurements in PyTorch at its best setting, for `cargo xtask bench --peer PYTHON`: one call, one line of JSON.
 
-Needs torch, transformers; llama-cpp-python for `llama-cpp`; lm_eval for `choices`.
+Needs torch, transformers; llama-cpp-python for `llama-cpp`; trl for `trl-dpo` and `trl-reward`.
 """
 import argparse, json, resource, statistics, sys, time
 
 parser = argparse.ArgumentParser()
-parser.add_argument("what", choices=["train", "generate", "first-step", "kwise", "llama-cpp", "choices", "trl-dpo", "trl-reward"])
+parser.add_argument("what", choices=["train", "generate", "first-step", "kwise", "llama-cpp", "trl-dpo", "trl-reward"])
 parser.add_argument("--precision", default="bf16")
 parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--sequences", type=int, default=None)
@@ -14,8 +14,6 @@ parser.add_argument("--steps", type=int, default=4)
 parser.add_argument("--prompt", type=int, default=64)
 parser.add_argument("--new", type=int, default=64)
 parser.add_argument("--model")
-for name, default in [("questions", 24), ("primer", 155), ("context", 20), ("choices", 7), ("choice", 9), ("batch", 8)]:
-    parser.add_argument(f"--{name}", type=int, default=default)
 a = parser.parse_args()
 
 
@@ -146,32 +144,3 @@ if a.what in ("trl-dpo", "trl-reward"):
     step = statistics.median(Clock.seconds[1:])
     pairs = batch / step
     report(pairs_per_second=pairs, prompts_per_second=pairs / 36, step_s=step)  # nine ranked answers are 36 pairs
-
-if a.what == "choices":
-    try:
-        from lm_eval.models.huggingface import HFLM
-    except ImportError:
-        report(questions_per_second=None)
-    import tokenizers
-
-    # Token ids as crates/bench/src/choices.rs makes them; the harness's own loop, batching and softmax.
-    token = lambda x, y, z: (7919 * x + 104729 * y + 31 * z) % 40000 + 5
-    model = transformers.AutoModelForCausalLM.from_config(config).to(torch.bfloat16 if bf16 else torch.float32).eval()
-    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"<eos>": 0}, unk_token="<eos>"))
-    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<eos>", pad_token="<eos>")
-    harness = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=a.batch)
-    primer = [token(0, 0, i) for i in range(a.primer)]
-    requests = []
-    for q in range(1, a.questions + 1):
-        context = primer + [token(q, 0, i) for i in range(a.context)]
-        for k in range(1, a.choices + 1):
-            requests.append(((f"q{q}", f"c{k}"), context, [token(q, k, i) for i in range(a.choice)]))
-
-    def run(requests):
-        start = time.time()
-        harness._loglikelihood_tokens(requests, disable_tqdm=True)
-        return time.time() - start
-
-    run(requests[: a.choices])
-    seconds = statistics.median(run(requests) for _ in range(3))
-    report(questions_per_second=a.questions / seconds, seconds=seconds)

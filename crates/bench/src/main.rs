@@ -1,8 +1,8 @@
 //! One measurement a call, printed as a line of JSON. `cargo xtask bench` runs these in turn with a peer and keeps the medians.
 //!
 //! Weights are random in the shape of a real model: speed does not depend on their values.
-mod choices;
 mod corpora;
+mod evaluation;
 mod iteration;
 mod measure;
 mod preferences;
@@ -81,10 +81,19 @@ enum What {
         #[arg(long, default_value_t = 200_000)]
         documents: u64,
     },
-    /// Multiple choice by log-likelihood, in TruthfulQA's shape unless said otherwise
-    Choices {
-        #[command(flatten)]
-        shape: choices::Shape,
+    /// A task of `helpmate eval run` on a real model
+    Evaluate {
+        which: evaluation::Which,
+        #[arg(long)]
+        model: PathBuf,
+        /// TruthfulQA's rows
+        #[arg(long)]
+        rows: Option<PathBuf>,
+        #[arg(long, default_value_t = 20)]
+        questions: usize,
+        /// File to write the questions to, for a peer
+        #[arg(long)]
+        items: Option<PathBuf>,
     },
     /// K ranked completions of one prompt: shared prefix, K separate passes, or separate pairs
     Kwise {
@@ -145,6 +154,12 @@ enum What {
         /// Folder of a SmolLM2-135M with its tokenizer (`helpmate pull default`), for the rows that need text
         #[arg(long)]
         smollm2: Option<PathBuf>,
+        /// Python with lm_eval (lm-evaluation-harness), for its column
+        #[arg(long)]
+        lm_eval: Option<PathBuf>,
+        /// Rows of TruthfulQA: {"question", "best_answer", "mc1", "mc2"}
+        #[arg(long)]
+        truthfulqa: Option<PathBuf>,
         #[arg(long, default_value_t = 3)]
         rounds: usize,
         /// Only rows whose name contains this; may be repeated
@@ -195,11 +210,18 @@ fn main() {
         What::NearDuplicates { documents } => corpora::near_duplicates(documents),
         What::Render { rows } => corpora::render(rows).unwrap_or_else(|error| panic!("{error}")),
         What::World { documents } => measure::world(documents),
-        What::Suite { peer: python, gguf, smollm2, rounds, only, results } => {
+        What::Suite { peer: python, gguf, smollm2, lm_eval, truthfulqa, rounds, only, results } => {
             let model = std::env::temp_dir().join("helpmate-bench-model");
-            return suite(&device, suite::Suite { python, gguf, smollm2, rounds, only, results, model });
+            let items = evaluation::scratch(None);
+            let suite =
+                suite::Suite { python, gguf, smollm2, lm_eval, truthfulqa, rounds, only, results, model, items };
+            return run_suite(&device, &suite);
         }
-        What::Choices { shape } => choices::choices(&device, precision, &shape),
+        What::Evaluate { which, model, rows, questions, items } => {
+            let evaluation =
+                evaluation::Evaluation { which, model, rows, questions, items: evaluation::scratch(items) };
+            evaluation.measure(&device, precision).unwrap_or_else(|error| panic!("{error}"))
+        }
         What::Serve { model, streams, new } => {
             let dtype = if matches!(arguments.precision, PrecisionName::F32) { "f32" } else { "bf16" };
             serving::serve(&model, dtype, arguments.threads, streams, new)
@@ -209,7 +231,7 @@ fn main() {
     println!("{result}");
 }
 
-fn suite(device: &Device, suite: suite::Suite) {
+fn run_suite(device: &Device, suite: &suite::Suite) {
     if !suite.model.join("model.safetensors").is_file() {
         shapes::write(device, &suite.model);
     }

@@ -15,6 +15,8 @@ struct Row {
     figure: &'static str,
     /// Environment of the peer.
     environment: &'static [(&'static str, &'static str)],
+    /// The least share of answers that both must have in common, where both say what they answered.
+    same: f64,
 }
 
 enum Peer {
@@ -23,7 +25,7 @@ enum Peer {
     Python(&'static [&'static str]),
     /// llama.cpp by the same script, on a GGUF of this type and with these further arguments.
     LlamaCpp(&'static str, &'static [&'static str]),
-    /// lm-evaluation-harness by the same script: the python must have lm_eval.
+    /// lm-evaluation-harness by `xtask/peer/lm_eval_speed.py`.
     Harness(&'static [&'static str]),
     /// `xtask/peer/text.py`, and the package that it measures.
     Text(&'static str, &'static [&'static str]),
@@ -85,19 +87,12 @@ const ROWS: &[Row] = &[
         Peer::Python(&["first-step", "--model", "MODEL"]),
         "process_s",
     ),
-    row(
-        "truthfulqa mc f32",
-        &["choices", "--precision", "f32"],
-        Peer::Harness(&["choices", "--precision", "f32"]),
-        "questions_per_second",
-    ),
-    row("truthfulqa mc bf16", &["choices"], Peer::Harness(&["choices"]), "questions_per_second"),
-    row(
-        "multiple choice f32",
-        &["choices", "--precision", "f32", "--primer", "0", "--context", "80", "--choices", "4"],
-        Peer::Harness(&["choices", "--precision", "f32", "--primer", "0", "--context", "80", "--choices", "4"]),
-        "questions_per_second",
-    ),
+    evaluated("truthfulqa mc f32", TRUTHFULQA_F32, HARNESS_F32, 1.0),
+    // In bf16 the two round at different places: how many answers are the same is recorded, not asked for.
+    evaluated("truthfulqa mc bf16", TRUTHFULQA_BF16, HARNESS_BF16, 0.0),
+    evaluated("multiple choice f32", CHOICES_F32, HARNESS_F32, 1.0),
+    // A greedy answer turns elsewhere where two tokens are as likely to the last digits.
+    evaluated("greedy answers f32", GENERATION_F32, HARNESS_ALL_F32, 0.8),
     row("lora 1.5B bf16", &["lora"], Peer::None, "tokens_per_second"),
     row("lora 1.5B q8", &["lora", "--q8"], Peer::None, "tokens_per_second"),
     row("k-wise shared / passes", &["kwise"], Peer::Ourselves(&["kwise", "--how", "passes"]), "prompts_per_second"),
@@ -124,8 +119,31 @@ const ROWS: &[Row] = &[
     row("world text", &["world"], Peer::None, "documents_per_second"),
 ];
 
+const TRUTHFULQA_F32: &[&str] =
+    &["evaluate", "truthfulqa", "--precision", "f32", "--model", "SMOLLM2", "--rows", "TRUTHFULQA", "--items", "ITEMS"];
+const TRUTHFULQA_BF16: &[&str] =
+    &["evaluate", "truthfulqa", "--model", "SMOLLM2", "--rows", "TRUTHFULQA", "--items", "ITEMS"];
+const CHOICES_F32: &[&str] =
+    &["evaluate", "choices", "--precision", "f32", "--questions", "40", "--model", "SMOLLM2", "--items", "ITEMS"];
+const GENERATION_F32: &[&str] =
+    &["evaluate", "generation", "--precision", "f32", "--questions", "16", "--model", "SMOLLM2", "--items", "ITEMS"];
+const HARNESS_F32: &[&str] = &["--precision", "f32", "--model", "SMOLLM2", "--items", "ITEMS"];
+const HARNESS_BF16: &[&str] = &["--model", "SMOLLM2", "--items", "ITEMS"];
+/// All questions in one batch, which is the faster for writing.
+const HARNESS_ALL_F32: &[&str] = &["--precision", "f32", "--batch", "16", "--model", "SMOLLM2", "--items", "ITEMS"];
+
+/// A row of `helpmate eval run` beside lm-evaluation-harness, of whose answers at least this share must be the same.
+const fn evaluated(
+    name: &'static str,
+    ours: &'static [&'static str],
+    harness: &'static [&'static str],
+    same: f64,
+) -> Row {
+    Row { same, ..row(name, ours, Peer::Harness(harness), "questions_per_second") }
+}
+
 const fn row(name: &'static str, ours: &'static [&'static str], peer: Peer, figure: &'static str) -> Row {
-    Row { name, ours, peer, figure, environment: &[] }
+    Row { name, ours, peer, figure, environment: &[], same: 0.0 }
 }
 
 /// What to run.
@@ -136,6 +154,12 @@ pub struct Suite {
     pub gguf: Option<PathBuf>,
     /// Folder of a SmolLM2-135M with its tokenizer; without one, the rows that need text are not measured.
     pub smollm2: Option<PathBuf>,
+    /// Python with lm_eval; without one, ours alone beside lm-evaluation-harness's rows.
+    pub lm_eval: Option<PathBuf>,
+    /// Rows of TruthfulQA; without them its rows are not measured.
+    pub truthfulqa: Option<PathBuf>,
+    /// Where ours writes the questions that a peer is asked too.
+    pub items: PathBuf,
     /// Times that each pair is run.
     pub rounds: usize,
     /// Rows whose name contains one of these; all when empty.
@@ -156,8 +180,8 @@ impl Suite {
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&self.results)?;
         for row in ROWS.iter().filter(|r| self.only.is_empty() || self.only.iter().any(|o| r.name.contains(o.as_str())))
         {
-            if row.ours.contains(&"SMOLLM2") && self.smollm2.is_none() {
-                println!("{:36} not measured: needs --smollm2 FOLDER", row.name);
+            if let Some(missing) = self.missing(row) {
+                println!("{:36} not measured: needs {missing}", row.name);
                 continue;
             }
             let result = self.measure(row)?;
@@ -167,12 +191,26 @@ impl Suite {
         Ok(())
     }
 
+    /// What a row needs that wasn't given.
+    fn missing(&self, row: &Row) -> Option<&'static str> {
+        let needs = |name: &str| row.ours.contains(&name);
+        if needs("SMOLLM2") && self.smollm2.is_none() {
+            return Some("--smollm2 FOLDER");
+        }
+        (needs("TRUTHFULQA") && self.truthfulqa.is_none()).then_some("--truthfulqa FILE")
+    }
+
     fn measure(&self, row: &Row) -> std::io::Result<Value> {
         let (mut ours, mut peers) = (Vec::new(), Vec::new());
         for _ in 0..self.rounds {
             ours.push(self.ours(row.ours)?);
             match row.peer {
-                Peer::Python(arguments) | Peer::Harness(arguments) | Peer::Trl(arguments) => {
+                Peer::Harness(arguments) => {
+                    if let Some(python) = &self.lm_eval {
+                        peers.push(timed(Command::new(python).arg(harness_script()).args(self.filled(arguments)))?);
+                    }
+                }
+                Peer::Python(arguments) | Peer::Trl(arguments) => {
                     if let Some(python) = &self.python {
                         let mut command = Command::new(python);
                         command.arg(script()).args(self.filled(arguments)).envs(row.environment.iter().copied());
@@ -213,12 +251,24 @@ impl Suite {
         {
             return Err(std::io::Error::other(format!("{}: ours computed {ours}, the peer {theirs}", row.name)));
         }
+        let same = same_answers(ours.last(), peers.last());
+        if let Some((n, of)) = same
+            && (n as f64) < row.same * of as f64
+        {
+            return Err(std::io::Error::other(format!(
+                "{}: {n} of {of} answers are the peer's, expected {} of 100",
+                row.name,
+                row.same * 100.0
+            )));
+        }
+        let mut last = ours.last().cloned().unwrap_or_default();
+        last.as_object_mut().map(|last| last.remove("answers"));
         Ok(json!({
             "name": row.name, "figure": row.figure, "ours": a, "peer": b, "ratio": ratio(a, b), "peer_name": peer_name,
             "ours_peak_bytes": median(&ours, "peak_bytes"), "peer_peak_bytes": median(&peers, "peak_bytes"),
             "peak_ratio": ratio(median(&ours, "peak_bytes"), median(&peers, "peak_bytes")),
             "check": checks.0, "peer_check": checks.1, "rounds": self.rounds, "ours_all": all(&ours, row.figure), "peer_all": all(&peers, row.figure),
-            "ours_last": ours.last(),
+            "ours_last": last, "same_answers": same, "accuracy": [median(&ours, "accuracy"), median(&peers, "accuracy")],
             "commit": commit(), "machine": machine(), "unix_time": seconds_since_epoch(),
         }))
     }
@@ -229,10 +279,13 @@ impl Suite {
 
     fn filled(&self, arguments: &[&str]) -> Vec<String> {
         let model = self.model.display().to_string();
-        let smollm2 = self.smollm2.as_ref().map(|folder| folder.display().to_string()).unwrap_or_default();
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+        let (smollm2, truthfulqa) = (path(&self.smollm2), path(&self.truthfulqa));
         let fill = |argument: &&str| match *argument {
             "MODEL" => model.clone(),
             "SMOLLM2" => smollm2.clone(),
+            "TRUTHFULQA" => truthfulqa.clone(),
+            "ITEMS" => self.items.display().to_string(),
             other => other.to_owned(),
         };
         arguments.iter().map(fill).collect()
@@ -241,6 +294,17 @@ impl Suite {
 
 fn text_script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../xtask/peer/text.py")
+}
+
+fn harness_script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../xtask/peer/lm_eval_speed.py")
+}
+
+/// How many answers of two measurements are the same, and of how many; none where they don't say.
+fn same_answers(ours: Option<&Value>, theirs: Option<&Value>) -> Option<(usize, usize)> {
+    let [ours, theirs] = [ours?["answers"].as_array()?, theirs?["answers"].as_array()?];
+    let same = ours.iter().zip(theirs).filter(|(ours, theirs)| ours == theirs).count();
+    Some((same, ours.len().max(theirs.len())))
 }
 
 fn script() -> PathBuf {
