@@ -14,6 +14,7 @@ pub mod data;
 mod error;
 pub mod evaluation;
 pub mod event;
+mod likelihood;
 pub mod memory;
 mod options;
 pub mod order;

@@ -2,52 +2,17 @@
 //!
 //! Documents are delimited by EOS, laid end to end and cut into blocks of `data.max_length` tokens; a block is a row of
 //! the optimizer batch, and attention stays inside each document ([`data::blocks`]).
-//! L = −Σ log p(target) ÷ N over the N targets of the whole optimizer batch, however it is split into micro-batches.
-use crate::data::{self, Data};
+//! The loop is `likelihood`'s.
+use crate::data;
 use crate::event::Sink;
-use crate::order::Order;
-use crate::packing::{Example, micro_batches, sum_log_probs};
-use crate::session::{Parent, Session, Supervised, shuffle};
-use crate::{Options, Outcome, TrainError};
+use crate::session::Supervised;
+use crate::{Options, Outcome, TrainError, likelihood};
 use run::PretrainConfig;
 use run::config::{DataSection, ModelSection, OptimizerSection, TrainSection};
-use stdx::Seed;
 
 /// Runs the stage: from text to `final/`.
-pub fn run(mut options: Options<'_, PretrainConfig>, sink: &mut dyn Sink) -> Result<Outcome, TrainError> {
-    let parent = Parent::open(&mut options, sink)?;
-    let PretrainConfig { data, train, .. } = &options.config.config;
-    let data: Data = data::documents(data, Seed(train.seed), options.renderer)?;
-    let mut order = Order::new(data.train.len(), train.batch_size, shuffle(train));
-    let mut session = Session::begin(&options, &parent, &data, sink)?;
-    session.evaluate_first(sink)?;
-
-    while session.step() < session.steps {
-        session.start_step();
-        let batch: Vec<&Example> = order.batch(session.step()).iter().map(|&row| &data.train[row]).collect();
-        let n_targets: usize = batch.iter().map(|example| example.n_targets()).sum();
-        let n_tokens: usize = batch.iter().map(|example| example.n_tokens()).sum();
-
-        let mut loss = 0.0;
-        for (micro_idx, micro) in micro_batches(batch, session.budget()).iter().enumerate() {
-            if session.is_stopped() {
-                return session.interrupt(sink); // the half-gathered gradients are dropped
-            }
-            // dL/d(log p) = −1/N is known before the forward pass, so the head needs only one pass
-            let outputs = session.model.forward_backward(
-                &micro.batch,
-                &micro.request,
-                &micro.uniform_derivatives(-1.0 / n_targets as f32),
-                session.noise(micro_idx),
-                &mut session.workspace,
-                &mut session.gradients,
-            );
-            loss -= sum_log_probs(&outputs) / n_targets as f64;
-        }
-        let grad_norm = session.step_optimizer(loss)?;
-        session.finish_step(loss, grad_norm, n_tokens, n_targets, sink)?;
-    }
-    session.finish(sink)
+pub fn run(options: Options<'_, PretrainConfig>, sink: &mut dyn Sink) -> Result<Outcome, TrainError> {
+    likelihood::run(options, |config, seed, renderer| data::documents(&config.data, seed, renderer), sink)
 }
 
 impl Supervised for PretrainConfig {

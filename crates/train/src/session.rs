@@ -1,5 +1,5 @@
 //! What surrounds a supervised loop: the run directory, the model with its optimizer, evaluation, checkpoints, the
-//! choice of `final/`. The loops themselves are in [`crate::sft`] and [`crate::pretrain`].
+//! choice of `final/`. The loops themselves are `likelihood`'s, and each other stage's own.
 mod begin;
 mod beside;
 mod choice;
