@@ -17,9 +17,8 @@ impl Bias {
         self.presence == 0.0 && self.frequency == 0.0 && self.logits.is_empty()
     }
 
-    /// The logits with it, given the completion so far.
-    pub(crate) fn apply(&self, logits: &[f32], completion: &[u32]) -> Vec<f32> {
-        let mut out = logits.to_vec();
+    /// Adds it to the logits, given the completion so far.
+    pub(crate) fn apply(&self, out: &mut [f32], completion: &[u32]) {
         for (token_id, added) in &self.logits {
             if let Some(logit) = out.get_mut(*token_id as usize) {
                 *logit += added;
@@ -32,7 +31,6 @@ impl Bias {
                 out[equal[0] as usize] -= self.presence + self.frequency * equal.len() as f32;
             }
         }
-        out
     }
 }
 
@@ -44,8 +42,12 @@ mod tests {
     fn each_part_moves_its_tokens() {
         let bias = Bias { presence: 0.5, frequency: 0.25, logits: vec![(0, 2.0), (9, 1.0)] };
         // Token 1 is there twice: 1 − 0.5 − 2·0.25; token 2 once: 1 − 0.75.
-        assert_eq!(bias.apply(&[1.0, 1.0, 1.0, 1.0], &[1, 2, 1]), [3.0, 0.0, 0.25, 1.0]);
+        let applied = |bias: &Bias, mut logits: Vec<f32>, completion: &[u32]| {
+            bias.apply(&mut logits, completion);
+            logits
+        };
+        assert_eq!(applied(&bias, vec![1.0; 4], &[1, 2, 1]), [3.0, 0.0, 0.25, 1.0]);
         assert!(!bias.is_none() && Bias::default().is_none());
-        assert_eq!(Bias::default().apply(&[1.0, 2.0], &[0]), [1.0, 2.0]);
+        assert_eq!(applied(&Bias::default(), vec![1.0, 2.0], &[0]), [1.0, 2.0]);
     }
 }

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, OnceLock};
 
-/// Prompts are prefilled in pieces of at most this many tokens, so that buffers don't grow with the longest prompt.
+/// Prompts are prefilled in pieces of about this many tokens at most, so that buffers don't grow with the longest prompt.
 const PREFILL_TOKENS_MAX: usize = 1024;
 
 /// One prompt to be continued, once or several times.
@@ -47,7 +47,8 @@ pub struct Limits {
     pub rows: usize,
     /// Samples decoded together.
     pub batch: usize,
-    /// No further prompt is begun in a step once this many tokens were prefilled: how long those in flight wait.
+    /// No further prompt is begun in a step once this many tokens were prefilled: how long those in flight wait. With
+    /// packed weights a longer prompt is read in pieces of this length, one a step.
     pub prefill_tokens: usize,
     /// Rows that a prompt holds at least.
     pub prompt_rows_min: usize,
@@ -65,11 +66,24 @@ pub struct Pool<'a> {
     rows: Rows,
     cache: KvCache,
     workspace: Workspace,
+    /// After the newest token of each sample in flight; kept for its memory.
+    logits: Vec<f32>,
     /// Not yet prefilled.
     waiting: VecDeque<Request>,
+    /// A long prompt that is prefilled in part; it comes before those that wait.
+    reading: Option<Reading>,
     /// Samples whose prompt is prefilled but which aren't begun; the first of a prompt has its rows already.
     ready: VecDeque<Ready>,
     active: Vec<Active<'a>>,
+}
+
+/// A request with its rows: the prompt's, and its first sample's, so that whatever is prefilled can also go on.
+struct Reading {
+    request: Request,
+    rows: Range<u32>,
+    sample_rows: Range<u32>,
+    /// Tokens of the prompt that are in the cache.
+    n_read: usize,
 }
 
 struct Ready {
@@ -91,10 +105,21 @@ impl<'a> Pool<'a> {
         limits: Limits,
         workspace: Workspace,
     ) -> Pool<'a> {
-        let mut cache = model.new_cache(limits.rows);
+        let mut cache = if limits.exact { model.new_cache(limits.rows) } else { model.new_compact_cache(limits.rows) };
         cache.exact = limits.exact;
-        let (waiting, ready, active) = (VecDeque::new(), VecDeque::new(), Vec::new());
-        Pool { model, tokenizer, limits, rows: Rows::new(limits.rows), cache, workspace, waiting, ready, active }
+        Pool {
+            model,
+            tokenizer,
+            limits,
+            rows: Rows::new(limits.rows),
+            cache,
+            workspace,
+            logits: Vec::new(),
+            waiting: VecDeque::new(),
+            reading: None,
+            ready: VecDeque::new(),
+            active: Vec::new(),
+        }
     }
 
     pub(crate) fn into_workspace(self) -> Workspace {
@@ -118,6 +143,9 @@ impl<'a> Pool<'a> {
     /// Forgets a request, wherever it is; nothing more is told of it.
     pub fn cancel(&mut self, id: usize) {
         self.waiting.retain(|request| request.id != id);
+        if let Some(reading) = self.reading.take_if(|reading| reading.request.id == id) {
+            self.put_back(reading);
+        }
         for ready in take_where(&mut self.ready, |ready| ready.prompt.id == id) {
             if let Some(rows) = ready.rows {
                 self.rows.give(rows);
@@ -131,7 +159,7 @@ impl<'a> Pool<'a> {
 
     /// Nothing waits and nothing is decoded.
     pub fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.ready.is_empty() && self.active.is_empty()
+        self.waiting.is_empty() && self.reading.is_none() && self.ready.is_empty() && self.active.is_empty()
     }
 
     /// Samples being decoded.
@@ -152,16 +180,21 @@ impl<'a> Pool<'a> {
             return flow;
         }
         let pieces: Vec<Piece> = self.active.iter().map(Active::next_piece).collect();
-        let logits = self.model.extend(&mut self.cache, &pieces, &mut self.workspace);
+        let mut logits = std::mem::take(&mut self.logits);
+        self.model.extend_into(&mut self.cache, &pieces, &mut self.workspace, &mut logits);
         let vocabulary = logits.len() / pieces.len();
         drop(pieces);
         self.choose(0, |i| &logits[i * vocabulary..(i + 1) * vocabulary]);
+        self.logits = logits;
         self.emit(on_event)
     }
 
     /// Ends what is in flight, as it stands.
     pub(crate) fn finish(&mut self) -> Vec<Completion> {
         self.waiting.clear();
+        if let Some(reading) = self.reading.take() {
+            self.put_back(reading);
+        }
         for ready in take_where(&mut self.ready, |_| true) {
             self.release(ready.prompt);
         }
@@ -180,14 +213,14 @@ impl<'a> Pool<'a> {
 
     /// Fills the free places: samples of prompts already prefilled first, then new prompts.
     fn admit(&mut self) {
-        let (first, mut prefilled) = (self.active.len(), 0);
+        let (first, mut left) = (self.active.len(), self.limits.prefill_tokens);
         loop {
             self.begin_ready();
             let places = self.limits.batch.saturating_sub(self.active.len());
-            if places == 0 || !self.ready.is_empty() || prefilled >= self.limits.prefill_tokens {
+            if places == 0 || !self.ready.is_empty() || left == 0 {
                 break;
             }
-            let next = self.next_prompts(places, &mut prefilled);
+            let next = self.next_prompts(places, &mut left);
             if next.is_empty() {
                 break;
             }
@@ -219,67 +252,95 @@ impl<'a> Pool<'a> {
         }
     }
 
-    /// The next requests for which there are places and rows, with those rows: the prompt's, and its first sample's, so
-    /// that whatever is prefilled can also go on.
-    fn next_prompts(&mut self, places: usize, prefilled: &mut usize) -> Vec<(Request, Range<u32>, Range<u32>)> {
-        let mut next = Vec::new();
-        let mut left = places;
-        while left > 0
-            && *prefilled < self.limits.prefill_tokens
-            && let Some(request) = self.waiting.front()
+    /// The next requests for which there are places and rows, read but for their last pieces; `left` are the tokens that
+    /// may still be read in this step.
+    fn next_prompts(&mut self, places: usize, left: &mut usize) -> Vec<Reading> {
+        let (mut next, mut places) = (Vec::new(), places);
+        while places > 0
+            && *left > 0
+            && let Some(mut reading) = self.reading.take().or_else(|| self.take_rows())
         {
-            let n_tokens = request.token_ids.len();
-            let sample_size = self.sample_rows(n_tokens, &request.settings);
-            let Some(prompt_rows) = self.rows.take_low(self.prompt_rows(n_tokens)) else { break };
-            let Some(sample_rows) = self.rows.take_high(sample_size) else {
-                self.rows.give(prompt_rows);
+            self.read_on(&mut reading, left);
+            let n_last = reading.request.token_ids.len() - reading.n_read;
+            if *left == 0 || n_last > self.piece_length() + 1 {
+                self.reading = Some(reading);
                 break;
-            };
-            left -= request.settings.n.min(left);
-            *prefilled += n_tokens;
-            if let Some(request) = self.waiting.pop_front() {
-                next.push((request, prompt_rows, sample_rows));
             }
+            places -= reading.request.settings.n.min(places);
+            *left = left.saturating_sub(n_last);
+            next.push(reading);
         }
         next
     }
 
-    /// Runs prompts through the model. With packed weights a row's result does not depend on the others, so short prompts
-    /// go together; with f32 weights each goes alone, so that a completion never depends on its neighbours.
-    fn prefill(&mut self, next: Vec<(Request, Range<u32>, Range<u32>)>) -> Vec<(Prefilled, Range<u32>)> {
-        let together = self.model.precision() == Precision::Bf16;
-        let mut out: Vec<(Prefilled, Range<u32>)> = next.into_iter().map(prefilled).collect();
-        let mut logits: Vec<Vec<f32>> = Vec::with_capacity(out.len());
+    /// The first of those that wait, if there are rows for it.
+    fn take_rows(&mut self) -> Option<Reading> {
+        let request = self.waiting.front()?;
+        let n_tokens = request.token_ids.len();
+        let sample_size = self.sample_rows(n_tokens, &request.settings);
+        let rows = self.rows.take_low(self.prompt_rows(n_tokens))?;
+        let Some(sample_rows) = self.rows.take_high(sample_size) else {
+            self.rows.give(rows);
+            return None;
+        };
+        self.waiting.pop_front().map(|request| Reading { request, rows, sample_rows, n_read: 0 })
+    }
+
+    fn put_back(&mut self, reading: Reading) {
+        self.rows.give(reading.rows);
+        self.rows.give(reading.sample_rows);
+    }
+
+    /// With f32 weights the bits of a result depend on how a prompt is cut, so it is cut alike everywhere.
+    fn piece_length(&self) -> usize {
+        let most = if self.reads_together() { self.limits.prefill_tokens } else { PREFILL_TOKENS_MAX };
+        most.clamp(1, PREFILL_TOKENS_MAX)
+    }
+
+    /// With packed weights a row's result does not depend on the others.
+    fn reads_together(&self) -> bool {
+        self.model.precision() == Precision::Bf16
+    }
+
+    /// Runs pieces of a prompt, for their keys and values alone, up to the last. That one has two tokens at least: a
+    /// token by itself is summed in another order, and how a prompt is cut must not show.
+    fn read_on(&mut self, reading: &mut Reading, left: &mut usize) {
+        let (length, tokens) = (self.piece_length(), &reading.request.token_ids);
+        while *left > 0 && tokens.len() - reading.n_read > length + 1 {
+            let piece = piece_at(&tokens[..reading.n_read + length], reading.n_read, reading.rows.start);
+            self.model.extend(&mut self.cache, &[piece], &mut self.workspace);
+            reading.n_read += length;
+            *left = left.saturating_sub(length);
+        }
+    }
+
+    /// Runs prompts, or what is left of them, through the model: short ones together where that changes nothing, and
+    /// each alone with f32 weights, so that a completion never depends on its neighbours.
+    fn prefill(&mut self, next: Vec<Reading>) -> Vec<(Prefilled, Range<u32>)> {
+        let together = self.reads_together();
+        let mut logits: Vec<Vec<f32>> = Vec::with_capacity(next.len());
         let mut group: Vec<Piece> = Vec::new();
         let mut group_tokens = 0;
-        for (Prefilled { token_ids, rows, .. }, _) in &out {
-            let long = token_ids.len() > PREFILL_TOKENS_MAX;
-            if !group.is_empty() && (!together || long || group_tokens + token_ids.len() > PREFILL_TOKENS_MAX) {
+        for Reading { request, rows, n_read, .. } in &next {
+            let n_tokens = request.token_ids.len() - n_read;
+            if !group.is_empty() && (!together || group_tokens + n_tokens > PREFILL_TOKENS_MAX) {
                 flush(self.model, &mut self.cache, &mut group, &mut logits, &mut self.workspace);
                 group_tokens = 0;
             }
-            // All but the last piece of a long prompt run at once, for their keys and values alone.
-            let n_before = (token_ids.len() - 1) / PREFILL_TOKENS_MAX * PREFILL_TOKENS_MAX;
-            for (i, piece) in token_ids[..n_before].chunks(PREFILL_TOKENS_MAX).enumerate() {
-                let start = (i * PREFILL_TOKENS_MAX) as u32;
-                self.model.extend(&mut self.cache, &[piece_at(piece, start, rows.start)], &mut self.workspace);
-            }
-            group.push(piece_at(&token_ids[n_before..], n_before as u32, rows.start));
-            group_tokens += token_ids.len() - n_before;
+            group.push(piece_at(&request.token_ids, *n_read, rows.start));
+            group_tokens += n_tokens;
         }
         flush(self.model, &mut self.cache, &mut group, &mut logits, &mut self.workspace);
-        for ((prompt, _), logits) in out.iter_mut().zip(logits) {
-            prompt.logits = logits;
-        }
-        out
+        next.into_iter().zip(logits).map(|(reading, logits)| prefilled(reading, logits)).collect()
     }
 
     /// Chooses a token for every active sample from `first` on, in parallel; the random numbers are drawn beforehand.
     fn choose<'l>(&mut self, first: usize, logits: impl Fn(usize) -> &'l [f32] + Sync) {
         let draws: Vec<_> = self.active[first..].iter_mut().map(Active::draw).collect();
         let chosen: Vec<OnceLock<Choice>> = draws.iter().map(|_| OnceLock::new()).collect();
-        self.model.device().pool.tasks(draws.len(), |i| {
-            let _ = chosen[i].set(draws[i].choose(logits(i)));
+        let device = self.model.device();
+        device.pool.tasks(draws.len(), |i| {
+            let _ = chosen[i].set(draws[i].choose(device.isa, logits(i)));
         });
         for (active, choice) in self.active[first..].iter_mut().zip(chosen) {
             active.push(choice.into_inner().expect("every task ran"));
@@ -349,9 +410,10 @@ pub(crate) fn check_prompt(prompt_idx: usize, tokens: usize, context: usize) -> 
     }
 }
 
-fn prefilled((request, rows, sample_rows): (Request, Range<u32>, Range<u32>)) -> (Prefilled, Range<u32>) {
+fn prefilled(reading: Reading, logits: Vec<f32>) -> (Prefilled, Range<u32>) {
+    let Reading { request, rows, sample_rows, .. } = reading;
     let Request { id, token_ids, settings, first_stream, bias, n_alternatives } = request;
-    (Prefilled { id, token_ids, rows, logits: Vec::new(), settings, bias, first_stream, n_alternatives }, sample_rows)
+    (Prefilled { id, token_ids, rows, logits, settings, bias, first_stream, n_alternatives }, sample_rows)
 }
 
 /// Removes and returns what fits, in order.
@@ -364,10 +426,11 @@ where
     taken
 }
 
-/// Tokens of a prompt from `start` on, the earlier ones lying in the cache before them.
-fn piece_at(token_ids: &[u32], start: u32, first_row: u32) -> Piece<'_> {
+/// Tokens of a prompt from `n_read` on, the earlier ones lying in the cache from `first_row` on.
+fn piece_at(token_ids: &[u32], n_read: usize, first_row: u32) -> Piece<'_> {
+    let start = n_read as u32;
     let context = if start > 0 { vec![Span { start: first_row, length: start }] } else { Vec::new() };
-    Piece { token_ids, position: start, context, write_at: first_row + start }
+    Piece { token_ids: &token_ids[n_read..], position: start, context, write_at: first_row + start }
 }
 
 /// Runs the pieces gathered so far and adds each prompt's logits.

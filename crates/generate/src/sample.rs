@@ -1,10 +1,12 @@
 //! One sample while it grows: its tokens, its text, and why it ends.
 use crate::bias::Bias;
 use crate::engine::{Completion, Settings, StopReason};
-use crate::sampling::{alternatives, log_prob};
+use crate::sampling::alternatives;
 use crate::stop::{StopWatch, Watched};
+use kernels::{Isa, choice};
 use model::{Piece, Span};
 use render::{StreamDecoder, Tokenizer};
+use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
 use stdx::seed::Stream;
@@ -39,17 +41,29 @@ pub(crate) struct Draw {
     completion: Vec<u32>,
 }
 
+thread_local! {
+    /// Logits that are changed before a token is chosen: a worker's, kept because fresh pages are slow to touch.
+    static CHANGED: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
 impl Draw {
-    pub fn choose(&self, logits: &[f32]) -> Choice {
+    pub fn choose(&self, isa: Isa, logits: &[f32]) -> Choice {
         let Prefilled { settings, bias, n_alternatives, .. } = &*self.prompt;
         let sampling = &settings.sampling;
-        let (token_id, log_prob) = if bias.is_none() {
-            sampling.choose(logits, &self.seen, self.uniform)
+        let token_id = if bias.is_none() && sampling.repetition_penalty == 1.0 {
+            sampling.pick(isa, logits, self.uniform)
         } else {
-            let (token_id, _) = sampling.choose(&bias.apply(logits, &self.completion), &self.seen, self.uniform);
-            (token_id, log_prob(logits, token_id, sampling.scoring_temperature()))
+            CHANGED.with_borrow_mut(|changed| {
+                changed.clear();
+                changed.extend_from_slice(logits);
+                bias.apply(changed, &self.completion);
+                sampling.penalise(changed, &self.seen);
+                sampling.pick(isa, changed, self.uniform)
+            })
         };
-        let alternatives = alternatives(logits, *n_alternatives, sampling.scoring_temperature());
+        let temperature = sampling.scoring_temperature();
+        let log_prob = choice::log_prob(isa, logits, token_id as usize, temperature);
+        let alternatives = alternatives(isa, logits, *n_alternatives, temperature);
         Choice { token_id, log_prob, alternatives }
     }
 }
@@ -166,5 +180,45 @@ impl<'a> Active<'a> {
         let Active { prompt, sample_idx, token_ids, log_probs, text, stop, .. } = self;
         let stop = stop.unwrap_or(StopReason::Cancelled);
         (Completion { prompt_idx: prompt.id, sample_idx, token_ids, log_probs, text, stop }, prompt)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sampling::Sampling;
+    use stdx::seed::Seed;
+
+    #[test]
+    fn the_reported_log_prob_is_the_models_own() {
+        let sampling = Sampling { temperature: 0.7, top_k: 1, repetition_penalty: 1.3, ..Sampling::default() };
+        let settings = Settings {
+            sampling,
+            n: 1,
+            max_new_tokens: 1,
+            end_token_ids: Vec::new(),
+            stop: Vec::new(),
+            seed: Seed(1),
+            batch: 1,
+        };
+        let bias = Bias { logits: vec![(0, 1.5)], ..Bias::default() };
+        let prompt = Prefilled {
+            id: 0,
+            token_ids: vec![1],
+            rows: 0..1,
+            logits: Vec::new(),
+            settings: Arc::new(settings),
+            bias,
+            first_stream: 0,
+            n_alternatives: 2,
+        };
+        let draw = Draw { prompt: Arc::new(prompt), uniform: 0.3, seen: vec![1], completion: Vec::new() };
+        let logits = [1.0, 3.0, 0.5, 2.2, -2.0];
+        let chosen = draw.choose(Isa::best(), &logits);
+        // 3/1.3 = 2.31 of the token that was seen, 1 + 1.5 of the one that is helped.
+        assert_eq!(chosen.token_id, 0);
+        let sum: f64 = logits.iter().map(|z| (f64::from(*z) / 0.7).exp()).sum();
+        assert!((f64::from(chosen.log_prob) - (1.0 / 0.7 - sum.ln())).abs() < 1e-6);
+        assert_eq!(chosen.alternatives.iter().map(|a| a.0).collect::<Vec<_>>(), [1, 3]);
     }
 }

@@ -1,4 +1,6 @@
 //! From logits to a token: temperature, repetition penalty, top-k, top-p (arXiv 1904.09751), min-p (arXiv 2407.01082).
+use kernels::{Isa, choice};
+use std::cmp::Ordering;
 
 /// How a token is chosen. The log-probability reported with it is always the model's own at this temperature (at 1 when
 /// greedy), before penalty and truncation: what scoring the same text gives.
@@ -78,74 +80,60 @@ impl Sampling {
         if self.temperature == 0.0 { 1.0 } else { self.temperature }
     }
 
-    /// Chooses a token by a uniform number in [0, 1). `seen` are the tokens of the text so far (for the penalty).
-    /// Returns the token and its log-probability in nats.
-    pub(crate) fn choose(&self, logits: &[f32], seen: &[u32], uniform: f64) -> (u32, f32) {
-        let temperature = self.scoring_temperature();
-        let token = if self.repetition_penalty == 1.0 {
-            self.pick(logits, uniform)
-        } else {
-            self.pick(&self.penalised(logits, seen), uniform)
-        };
-        (token, log_prob(logits, token, temperature))
-    }
-
-    fn penalised(&self, logits: &[f32], seen: &[u32]) -> Vec<f32> {
-        let mut out = logits.to_vec();
-        for &id in seen {
-            let z = logits[id as usize];
-            out[id as usize] = if z > 0.0 { z / self.repetition_penalty } else { z * self.repetition_penalty };
+    /// Moves tokens of the text so far (`seen`, each once or more) by the repetition penalty.
+    pub(crate) fn penalise(&self, logits: &mut [f32], seen: &[u32]) {
+        if self.repetition_penalty == 1.0 {
+            return;
         }
-        out
+        let mut seen = seen.to_vec();
+        seen.sort_unstable();
+        seen.dedup();
+        for id in seen {
+            let z = &mut logits[id as usize];
+            *z = if *z > 0.0 { *z / self.repetition_penalty } else { *z * self.repetition_penalty };
+        }
     }
 
-    fn pick(&self, logits: &[f32], uniform: f64) -> u32 {
+    /// Chooses a token by a uniform number in [0, 1).
+    pub(crate) fn pick(&self, isa: Isa, logits: &[f32], uniform: f64) -> u32 {
         if self.temperature == 0.0 {
-            return argmax(logits);
+            return choice::likeliest(isa, logits) as u32;
         }
         if self.top_k == 0 && self.top_p >= 1.0 && self.min_p <= 0.0 {
-            return draw(
-                logits.iter().enumerate().map(|(i, z)| (i as u32, *z)),
-                max(logits),
-                self.temperature,
-                uniform,
-            );
+            return choice::draw(isa, logits, self.temperature, uniform) as u32;
         }
-        let candidates = self.candidates(logits);
-        draw(candidates.iter().copied(), candidates[0].1, self.temperature, uniform)
+        let candidates = self.candidates(isa, logits);
+        let of_candidates: Vec<f32> = candidates.iter().map(|candidate| candidate.1).collect();
+        candidates[choice::draw(isa, &of_candidates, self.temperature, uniform)].0
     }
 
     /// What truncation leaves, most likely first, ties by id. Never empty.
-    fn candidates(&self, logits: &[f32]) -> Vec<(u32, f32)> {
-        let mut all: Vec<(u32, f32)> = logits.iter().enumerate().map(|(i, z)| (i as u32, *z)).collect();
-        let descending = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-        if self.top_k > 0 && self.top_k < all.len() {
-            all.select_nth_unstable_by(self.top_k - 1, descending);
-            all.truncate(self.top_k);
-        }
-        let highest = all.iter().map(|c| c.1).fold(f32::MIN, f32::max);
+    fn candidates(&self, isa: Isa, logits: &[f32]) -> Vec<(u32, f32)> {
+        let highest = logits[choice::likeliest(isa, logits)];
+        let mut all = if self.top_k == 0 {
+            self.likely(isa, logits, highest)
+        } else {
+            let mut all: Vec<(u32, f32)> = numbered(logits).collect();
+            if self.top_k < all.len() {
+                all.select_nth_unstable_by(self.top_k - 1, descending);
+                all.truncate(self.top_k);
+            }
+            all
+        };
+        all.sort_unstable_by(descending);
         if self.top_p < 1.0 {
             let weight = |z: f32| f64::from((z - highest) / self.temperature).exp();
-            let enough = f64::from(self.top_p) * all.iter().map(|c| weight(c.1)).sum::<f64>();
-            // The likeliest few nearly always suffice: sort them first, all only if they don't.
-            for head in [1024, usize::MAX] {
-                let head = head.min(all.len());
-                if head < all.len() {
-                    all.select_nth_unstable_by(head - 1, descending);
-                }
-                all[..head].sort_unstable_by(descending);
-                let mut reached = 0.0;
-                let kept = all[..head].iter().position(|c| {
-                    reached += weight(c.1);
-                    reached >= enough
-                });
-                if let Some(last) = kept {
-                    all.truncate(last + 1);
-                    break;
-                }
-            }
+            let total = match self.top_k {
+                0 => f64::from(choice::log_sum(isa, logits, self.temperature)).exp(),
+                _ => all.iter().map(|c| weight(c.1)).sum::<f64>(),
+            };
+            let (enough, mut reached) = (f64::from(self.top_p) * total, 0.0);
+            let last = all.iter().position(|c| {
+                reached += weight(c.1);
+                reached >= enough
+            });
+            all.truncate(last.map_or(all.len(), |last| last + 1));
         }
-        all.sort_unstable_by(descending);
         if self.min_p > 0.0 {
             let lowest = highest + self.temperature * self.min_p.ln();
             let kept = all.iter().take_while(|c| c.1 >= lowest).count();
@@ -153,63 +141,44 @@ impl Sampling {
         }
         all
     }
-}
 
-fn max(logits: &[f32]) -> f32 {
-    logits.iter().copied().fold(f32::MIN, f32::max)
-}
-
-/// The highest logit's index; the lowest index among equals.
-fn argmax(logits: &[f32]) -> u32 {
-    let mut best = 0;
-    for (i, z) in logits.iter().enumerate() {
-        if *z > logits[best] {
-            best = i;
+    /// The tokens among which `top_p` and `min_p` choose, in order of id: what is left out can't be theirs. Tokens of less
+    /// than (1 − p)/V of all the weight have less than 1 − p together, so the others have p.
+    fn likely(&self, isa: Isa, logits: &[f32], highest: f32) -> Vec<(u32, f32)> {
+        let mut lowest = if self.min_p > 0.0 { self.temperature * self.min_p.ln() } else { f32::NEG_INFINITY };
+        if self.top_p < 1.0 {
+            let share = ((1.0 - self.top_p) / logits.len() as f32).ln();
+            // A little less: sums and logarithms are rounded.
+            lowest = lowest.max(self.temperature * (choice::log_sum(isa, logits, self.temperature) + share - 0.01));
         }
+        let lowest = highest + lowest;
+        let likely: Vec<(u32, f32)> = numbered(logits).filter(|c| c.1 >= lowest).collect();
+        // Where logits are no numbers nothing is likely, and anything will do.
+        if likely.is_empty() { numbered(logits).take(1).collect() } else { likely }
     }
-    best as u32
 }
 
-/// Inverse of the cumulative distribution, in the order given.
-fn draw(candidates: impl Iterator<Item = (u32, f32)> + Clone, highest: f32, temperature: f32, uniform: f64) -> u32 {
-    let weight = |z: f32| f64::from(((z - highest) / temperature).exp());
-    let total: f64 = candidates.clone().map(|(_, z)| weight(z)).sum();
-    let mut left = uniform * total;
-    let mut last = 0;
-    for (id, z) in candidates {
-        let w = weight(z);
-        if w > 0.0 {
-            last = id;
-            if left < w {
-                return id;
-            }
-        }
-        left -= w;
-    }
-    // Rounding may leave a crumb after the last token.
-    last
+fn numbered(logits: &[f32]) -> impl Iterator<Item = (u32, f32)> {
+    logits.iter().enumerate().map(|(token_id, z)| (token_id as u32, *z))
 }
 
-/// log softmax(logits / temperature) at `token`.
-pub(crate) fn log_prob(logits: &[f32], token: u32, temperature: f32) -> f32 {
-    let highest = max(logits);
-    let sum: f64 = logits.iter().map(|z| f64::from(((z - highest) / temperature).exp())).sum();
-    (f64::from((logits[token as usize] - highest) / temperature) - sum.ln()) as f32
+/// The most likely first, ties by id.
+fn descending(a: &(u32, f32), b: &(u32, f32)) -> Ordering {
+    b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
 }
 
 /// The `n` likeliest tokens with their log-probabilities, the likeliest first, ties by id.
-pub(crate) fn alternatives(logits: &[f32], n: usize, temperature: f32) -> Vec<(u32, f32)> {
+pub(crate) fn alternatives(isa: Isa, logits: &[f32], n: usize, temperature: f32) -> Vec<(u32, f32)> {
     let n = n.min(logits.len());
     if n == 0 {
         return Vec::new();
     }
-    let mut all: Vec<(u32, f32)> = logits.iter().enumerate().map(|(i, z)| (i as u32, *z)).collect();
-    let descending = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+    let mut all: Vec<(u32, f32)> = numbered(logits).collect();
     all.select_nth_unstable_by(n - 1, descending);
     all.truncate(n);
     all.sort_unstable_by(descending);
     // log softmax moves all logits by the same amount.
-    let shift = log_prob(logits, all[0].0, temperature) - all[0].1 / temperature;
+    let shift = choice::log_prob(isa, logits, all[0].0 as usize, temperature) - all[0].1 / temperature;
     all.iter().map(|(token_id, z)| (*token_id, z / temperature + shift)).collect()
 }
 
@@ -223,7 +192,7 @@ mod tests {
         let n = 20_000;
         let mut counts = vec![0u32; LOGITS.len()];
         for i in 0..n {
-            counts[sampling.choose(&LOGITS, &[], (f64::from(i) + 0.5) / f64::from(n)).0 as usize] += 1;
+            counts[sampling.pick(Isa::best(), &LOGITS, (f64::from(i) + 0.5) / f64::from(n)) as usize] += 1;
         }
         counts.iter().map(|c| f64::from(*c) / f64::from(n)).collect()
     }
@@ -254,33 +223,58 @@ mod tests {
 
     #[test]
     fn greedy_takes_the_first_of_the_highest() {
-        assert_eq!(Sampling::greedy().choose(&LOGITS, &[], 0.9).0, 1);
+        assert_eq!(Sampling::greedy().pick(Isa::best(), &LOGITS, 0.9), 1);
     }
 
     #[test]
     fn the_penalty_moves_seen_tokens_both_signs_down() {
         let sampling = Sampling { repetition_penalty: 2.0, ..Sampling::greedy() };
-        assert_eq!(sampling.choose(&LOGITS, &[1], 0.0).0, 3, "3/2 is below 3");
-        assert_eq!(sampling.choose(&[-1.0, -1.5], &[0], 0.0).0, 1, "-1·2 is below -1.5");
+        let penalised = |mut logits: Vec<f32>, seen: &[u32]| {
+            sampling.penalise(&mut logits, seen);
+            logits
+        };
+        assert_eq!(
+            penalised(LOGITS.to_vec(), &[1, 4, 1]),
+            [1.0, 1.5, 0.5, 3.0, -4.0],
+            "once, however often it is there"
+        );
+        assert_eq!(penalised(vec![-1.0, -1.5], &[0]), [-2.0, -1.5]);
     }
 
+    /// A nucleus among many tokens, with every token looked at.
     #[test]
-    fn the_reported_log_prob_is_the_models_own() {
-        let sampling = Sampling { temperature: 0.7, top_k: 1, repetition_penalty: 1.3, ..Sampling::default() };
-        let (token, reported) = sampling.choose(&LOGITS, &[], 0.3);
-        let z: f64 = LOGITS.iter().map(|x| (f64::from(*x) / 0.7).exp()).sum();
-        assert!((f64::from(reported) - (f64::from(LOGITS[token as usize]) / 0.7 - z.ln())).abs() < 1e-6);
+    fn a_nucleus_is_found_among_the_likely_few() {
+        let logits: Vec<f32> = (0..5000).map(|i| ((i * 7919 % 5003) as f32 / 500.0).sin() * 6.0).collect();
+        for (top_p, min_p, temperature) in [(0.1, 0.0, 1.0), (0.95, 0.0, 0.7), (0.99, 0.0, 2.0), (0.9, 0.2, 1.0)] {
+            let sampling = Sampling { top_p, min_p, temperature, ..Sampling::default() };
+            let mut sorted: Vec<(u32, f32)> = numbered(&logits).collect();
+            sorted.sort_by(descending);
+            let weight = |z: f32| (f64::from(z - sorted[0].1) / f64::from(temperature)).exp();
+            let total: f64 = sorted.iter().map(|c| weight(c.1)).sum();
+            let mut reached = 0.0;
+            let nucleus = sorted.iter().take_while(|c| {
+                let before = reached;
+                reached += weight(c.1);
+                before < f64::from(top_p) * total && weight(c.1) >= f64::from(min_p)
+            });
+            let expected: Vec<u32> = nucleus.map(|c| c.0).collect();
+            let found: Vec<u32> = sampling.candidates(Isa::best(), &logits).iter().map(|c| c.0).collect();
+            // Sums are rounded in other places, which may move the end where thousands weigh next to nothing.
+            let common = found.len().min(expected.len());
+            assert!(found.len().max(expected.len()) <= common + 2, "{} and {}", found.len(), expected.len());
+            assert!(found[..common] == expected[..common], "{top_p} {min_p} {temperature}");
+        }
     }
 
     #[test]
     fn alternatives_are_the_likeliest_with_their_log_probs() {
-        let found = alternatives(&LOGITS, 3, 0.7);
+        let found = alternatives(Isa::best(), &LOGITS, 3, 0.7);
         assert_eq!(found.iter().map(|f| f.0).collect::<Vec<_>>(), [1, 3, 0]);
         for (token_id, value) in found {
-            assert!((value - log_prob(&LOGITS, token_id, 0.7)).abs() < 1e-6);
+            assert!((value - choice::log_prob(Isa::best(), &LOGITS, token_id as usize, 0.7)).abs() < 1e-6);
         }
-        assert_eq!(alternatives(&LOGITS, 9, 1.0).len(), 5);
-        assert!(alternatives(&LOGITS, 0, 1.0).is_empty());
+        assert_eq!(alternatives(Isa::best(), &LOGITS, 9, 1.0).len(), 5);
+        assert!(alternatives(Isa::best(), &LOGITS, 0, 1.0).is_empty());
     }
 
     #[test]

@@ -98,6 +98,60 @@ fn a_request_gets_the_same_answer_whoever_comes_and_goes() {
     }
 }
 
+/// A prompt of several steps' reading: whoever is being answered gets a token at every one of them, and its own answer is
+/// what it would be had it been read in one go.
+#[test]
+fn a_long_prompt_is_read_while_others_go_on() {
+    let (model, tokenizer) = (model(Precision::Bf16), tokenizer());
+    let endless = Settings { max_new_tokens: 30, end_token_ids: vec![], ..settings(2) };
+    for length in [18, 33, 34, 60, 64] {
+        let long = || Request::new(7, (0..length).map(|i| 97 + i * 7 % 26).collect(), Arc::new(settings(5)));
+        let mut whole = Pool::new(&model, Some(&tokenizer), Limits { prefill_tokens: 1000, ..limits(200, 4) });
+        let alone = run(&mut whole, vec![long()], 1);
+        let mut pool = Pool::new(&model, Some(&tokenizer), limits(200, 4));
+        pool.submit(Request::new(1, ids("x"), Arc::new(endless.clone()))).unwrap();
+        let _ = pool.step(&mut |_| ControlFlow::Continue(()));
+        pool.submit(long()).unwrap();
+        let (mut done, mut n_steps, mut begun_after) = (Vec::new(), 0, None);
+        while !pool.is_idle() {
+            n_steps += 1;
+            let mut others = 0;
+            let _ = pool.step(&mut |event| {
+                match event {
+                    Event::Token { prompt_idx: 7, .. } => begun_after = begun_after.or(Some(n_steps)),
+                    Event::Token { .. } => others += 1,
+                    Event::Done(completion) if completion.prompt_idx == 7 => done.push(completion.clone()),
+                    Event::Done(_) => {}
+                }
+                ControlFlow::Continue(())
+            });
+            assert!(begun_after.is_some() || others == 1, "{length}: step {n_steps} told {others} tokens");
+        }
+        // 16 tokens a step, the last piece 2 to 17.
+        assert_eq!(begun_after, Some((length as usize - 2) / 16 + 1), "{length}");
+        assert_eq!(done, alone, "{length}");
+    }
+}
+
+#[test]
+fn a_prompt_that_is_half_read_can_be_cancelled() {
+    let (model, tokenizer) = (model(Precision::Bf16), tokenizer());
+    // 72 rows: there is room for one of them.
+    let mut pool = Pool::new(&model, Some(&tokenizer), limits(72, 4));
+    let long = |id| Request::new(id, vec![97; 60], Arc::new(settings(5)));
+    let whole = run(&mut pool, vec![long(0)], 1);
+    for steps in 0..3 {
+        pool.submit(long(1)).unwrap();
+        for _ in 0..steps {
+            let _ = pool.step(&mut |_| panic!("nothing is said before a prompt is read"));
+        }
+        assert!(!pool.is_idle());
+        pool.cancel(1);
+        assert!(pool.is_idle());
+        assert_eq!(run(&mut pool, vec![long(0)], 1), whole);
+    }
+}
+
 #[test]
 fn what_is_cancelled_makes_room_and_changes_nobody() {
     let (model, tokenizer) = (model(Precision::F32), tokenizer());

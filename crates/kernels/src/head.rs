@@ -7,11 +7,11 @@
 //! A chunk's logits go to one buffer of at most `CHUNK_ELEMENTS` elements (or 16 rows) that the calling thread
 //! keeps, and are turned into their own gradients in place. Computing them a second time instead, in tiles that never
 //! leave the cache, would cost a third product of the same size beside the two or three that there are.
-use crate::Device;
 use crate::cpu::buffer::Buffer;
 use crate::linear::{self, Matrix, Precision, Write};
 use crate::pool::SharedMut;
 use crate::vector::{Lanes, per_isa};
+use crate::{Device, Isa};
 use std::cell::RefCell;
 use std::ops::Range;
 
@@ -185,7 +185,7 @@ fn run_chunk(
             let row = rows.start + i;
             // SAFETY: a row is one worker's.
             let logits = unsafe { shared.range(i * n_vocabulary..(i + 1) * n_vocabulary) };
-            let softmax = Softmax::of(device, logits, inverse_temperature);
+            let softmax = Softmax::of(device.isa, logits, inverse_temperature);
             let target = head.targets_R[row] as usize;
             let log_prob = softmax.log_prob(logits[target]);
             // SAFETY: as above.
@@ -237,19 +237,19 @@ fn carry(
 
 /// What one row's logits come to.
 #[derive(Clone, Copy, Debug)]
-struct Softmax {
+pub(crate) struct Softmax {
     inverse_temperature: f32,
     /// The largest logit, before temperature.
     largest: f32,
     /// ln Σ exp(z − z_largest).
-    log_sum: f32,
+    pub(crate) log_sum: f32,
     /// In nats.
     entropy: f32,
 }
 
 impl Softmax {
-    fn of(device: &Device, logits: &[f32], inverse_temperature: f32) -> Softmax {
-        let [largest, sum, weighted] = totals(device.isa, logits, inverse_temperature);
+    pub(crate) fn of(isa: Isa, logits: &[f32], inverse_temperature: f32) -> Softmax {
+        let [largest, sum, weighted] = totals(isa, logits, inverse_temperature);
         let log_sum = sum.ln();
         Softmax {
             inverse_temperature,
@@ -259,7 +259,7 @@ impl Softmax {
         }
     }
 
-    fn log_prob(&self, logit: f32) -> f32 {
+    pub(crate) fn log_prob(&self, logit: f32) -> f32 {
         (logit - self.largest) * self.inverse_temperature - self.log_sum
     }
 
@@ -304,7 +304,7 @@ fn totals_body<V: Lanes>(logits: &[f32], inverse_temperature: f32) -> [f64; 3] {
 }
 
 #[inline(always)]
-fn block_largest<V: Lanes>(block: &[f32]) -> f32 {
+pub(crate) fn block_largest<V: Lanes>(block: &[f32]) -> f32 {
     let mut largest = [V::splat(f32::NEG_INFINITY); 4];
     let whole = block.len() / (4 * V::WIDTH) * (4 * V::WIDTH);
     for start in (0..whole).step_by(4 * V::WIDTH) {

@@ -10,6 +10,7 @@
 
 pub mod activation;
 pub mod attention;
+pub mod choice;
 mod cpu;
 pub mod device;
 pub mod elementwise;
@@ -24,4 +25,5 @@ pub mod rotary;
 mod twin;
 mod vector;
 
+pub use cpu::buffer::{Buffer, Number};
 pub use device::{Device, DeviceError, Isa};

@@ -14,7 +14,7 @@ pub fn rms_forward(device: &Device, x: &[f32], weight: &[f32], epsilon: f32, y: 
     let (width, n_rows) = (weight.len(), inverse_rms.len());
     assert_eq!((x.len(), y.len()), (n_rows * width, n_rows * width), "x and y");
     let (y, inverse_rms) = (SharedMut::new(y), SharedMut::new(inverse_rms));
-    device.pool.split(n_rows, row_grain(width), |_, rows| {
+    device.pool.split(n_rows, forward_grain(width), |_, rows| {
         // SAFETY: the ranges of a split don't overlap.
         let (y, inverse_rms) = unsafe { (y.range(span(&rows, width)), inverse_rms.range(rows.clone())) };
         rms_forward_rows(device.isa, &x[span(&rows, width)], weight, epsilon, y, inverse_rms);
@@ -58,7 +58,7 @@ pub fn layer_forward(
     assert_eq!((x.len(), y.len()), (n_rows * width, n_rows * width), "x and y");
     assert_eq!((bias.len(), inverse_std.len()), (width, n_rows), "bias and inverse_std");
     let (y, mean, inverse_std) = (SharedMut::new(y), SharedMut::new(mean), SharedMut::new(inverse_std));
-    device.pool.split(n_rows, row_grain(width), |_, rows| {
+    device.pool.split(n_rows, forward_grain(width), |_, rows| {
         let part = span(&rows, width);
         // SAFETY: the ranges of a split don't overlap.
         let (y, mean, inverse_std) =
@@ -116,7 +116,7 @@ pub fn rms_heads_forward(
     assert!(offset + width <= stride, "{n_heads} heads at {offset} of {stride}");
     let (x, inverse_rms) = (SharedMut::new(x), SharedMut::new(inverse_rms));
     let x_before = x_before.map(SharedMut::new);
-    device.pool.split(n_rows, row_grain(width), |_, rows| {
+    device.pool.split(n_rows, forward_grain(width), |_, rows| {
         for row in rows {
             let start = row * stride + offset;
             // SAFETY: rows don't overlap, and each has one worker.
@@ -165,6 +165,11 @@ pub fn rms_heads_backward(
 /// Rows that are worth waking a worker for.
 fn row_grain(width: usize) -> usize {
     8192usize.div_ceil(width.max(1))
+}
+
+/// The same forward: a row's result is its own affair, and half of the rows are likely to lie with the other worker.
+fn forward_grain(width: usize) -> usize {
+    4096usize.div_ceil(width.max(1))
 }
 
 fn span(rows: &Range<usize>, width: usize) -> Range<usize> {

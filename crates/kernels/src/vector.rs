@@ -23,6 +23,11 @@ pub(crate) trait Lanes:
     /// # Safety
     /// They must be readable.
     unsafe fn load_from(source: *const f32) -> Self;
+    /// Reads `WIDTH` numbers in bf16.
+    ///
+    /// # Safety
+    /// They must be readable.
+    unsafe fn load_bf16(source: *const u16) -> Self;
     /// Writes `WIDTH` elements.
     ///
     /// # Safety
@@ -224,6 +229,11 @@ impl Lanes for F32x4 {
         F32x4(unsafe { *source.cast::<[f32; 4]>() })
     }
     #[inline(always)]
+    unsafe fn load_bf16(source: *const u16) -> Self {
+        // SAFETY: readable by the caller's promise; an array of u16 has their alignment.
+        F32x4(unsafe { *source.cast::<[u16; 4]>() }.map(|bits| f32::from_bits(u32::from(bits) << 16)))
+    }
+    #[inline(always)]
     unsafe fn store_to(self, target: *mut f32) {
         // SAFETY: writable by the caller's promise; an array of f32 has their alignment.
         unsafe { *target.cast::<[f32; 4]>() = self.0 }
@@ -328,6 +338,14 @@ mod x86 {
         unsafe fn load_from(source: *const f32) -> Self {
             // SAFETY: readable by the caller's promise, and the trait's contract.
             F32x8(unsafe { _mm256_loadu_ps(source) })
+        }
+        #[inline(always)]
+        unsafe fn load_bf16(source: *const u16) -> Self {
+            // SAFETY: readable by the caller's promise, and the trait's contract.
+            F32x8(unsafe {
+                let bits = _mm256_cvtepu16_epi32(_mm_loadu_si128(source.cast()));
+                _mm256_castsi256_ps(_mm256_slli_epi32::<16>(bits))
+            })
         }
         #[inline(always)]
         unsafe fn store_to(self, target: *mut f32) {
@@ -436,6 +454,14 @@ mod x86 {
         unsafe fn load_from(source: *const f32) -> Self {
             // SAFETY: readable by the caller's promise, and the trait's contract.
             F32x16(unsafe { _mm512_loadu_ps(source) })
+        }
+        #[inline(always)]
+        unsafe fn load_bf16(source: *const u16) -> Self {
+            // SAFETY: readable by the caller's promise, and the trait's contract.
+            F32x16(unsafe {
+                let bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256(source.cast()));
+                _mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits))
+            })
         }
         #[inline(always)]
         unsafe fn store_to(self, target: *mut f32) {

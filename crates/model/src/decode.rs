@@ -4,23 +4,33 @@ use crate::model::{Model, Noise};
 use crate::workspace::{LayerTape, Workspace, sized};
 use kernels::attention::QueryBlock;
 pub use kernels::attention::Span;
-use kernels::{elementwise, linear};
+use kernels::linear::Precision;
+use kernels::{Buffer, elementwise};
 
-/// Keys and values of `capacity` tokens for every layer, in f32; the caller decides which row belongs to whom.
+/// Keys and values of `capacity` tokens for every layer; the caller decides which row belongs to whom.
 pub struct KvCache {
     /// Rows.
     pub capacity: usize,
     /// Whether a token's numbers must be those that [`Model::forward`] computes for the same sequence: with bf16 or Q8_0
     /// weights the same hidden states bit for bit. Decoding is slower for it.
     pub exact: bool,
-    /// For each layer, keys then values, `[capacity, key width]` each.
-    layers: Vec<(Vec<f32>, Vec<f32>)>,
+    layers: Vec<LayerCache>,
+}
+
+/// A layer's keys, then its values, `[capacity, key width]` each.
+pub(crate) enum LayerCache {
+    F32(Buffer<f32>, Buffer<f32>),
+    Bf16(Buffer<u16>, Buffer<u16>),
 }
 
 impl KvCache {
     /// Bytes held.
     pub fn bytes(&self) -> u64 {
-        self.layers.iter().map(|(k, v)| 4 * (k.len() + v.len()) as u64).sum()
+        let bytes = |layer: &LayerCache| match layer {
+            LayerCache::F32(keys, values) => 4 * (keys.len() + values.len()) as u64,
+            LayerCache::Bf16(keys, values) => 2 * (keys.len() + values.len()) as u64,
+        };
+        self.layers.iter().map(bytes).sum()
     }
 }
 
@@ -38,10 +48,21 @@ pub struct Piece<'a> {
 }
 
 impl Model {
-    /// An empty cache.
+    /// An empty cache in f32.
     pub fn new_cache(&self, capacity: usize) -> KvCache {
         let length = capacity * self.architecture.key_width();
-        let layer = |_| (elementwise::zeroed(length), elementwise::zeroed(length));
+        let layer = |_| LayerCache::F32(Buffer::zeroed(length), Buffer::zeroed(length));
+        KvCache { capacity, exact: false, layers: (0..self.architecture.n_layers).map(layer).collect() }
+    }
+
+    /// An empty cache in the precision of the weights: keys and values are rounded to bf16 where products are made in it.
+    /// It takes half the memory, and a token of a long text is decoded faster for it.
+    pub fn new_compact_cache(&self, capacity: usize) -> KvCache {
+        if self.precision == Precision::F32 {
+            return self.new_cache(capacity);
+        }
+        let length = capacity * self.architecture.key_width();
+        let layer = |_| LayerCache::Bf16(Buffer::zeroed(length), Buffer::zeroed(length));
         KvCache { capacity, exact: false, layers: (0..self.architecture.n_layers).map(layer).collect() }
     }
 
@@ -51,6 +72,13 @@ impl Model {
     /// Q8_0 weights, whatever their lengths; with f32 weights a long piece is best given alone (the GEMM library's order
     /// of summation may change with the number of rows).
     pub fn extend(&self, cache: &mut KvCache, pieces: &[Piece], workspace: &mut Workspace) -> Vec<f32> {
+        let mut logits = Vec::new();
+        self.extend_into(cache, pieces, workspace, &mut logits);
+        logits
+    }
+
+    /// [`Model::extend`] into a buffer that is kept between calls: megabytes of fresh pages are slow to touch.
+    pub fn extend_into(&self, cache: &mut KvCache, pieces: &[Piece], workspace: &mut Workspace, logits: &mut Vec<f32>) {
         let d = self.architecture.hidden_size;
         let mut tokens = Tokens::default();
         pieces.iter().for_each(|piece| tokens.push(piece, cache.capacity));
@@ -66,27 +94,18 @@ impl Model {
             within: None,
         };
         let Workspace { inputs, layers, scratch, .. } = workspace;
-        inputs.resize_with(2.max(inputs.len()), Vec::new);
+        inputs.resize_with(1.max(inputs.len()), Vec::new);
         layers.resize_with(1.max(layers.len()), LayerTape::default);
-        self.embed(&tokens.ids, &tokens.positions, sized(&mut inputs[0], t * d));
-        for (layer_idx, (keys, values)) in cache.layers.iter_mut().enumerate() {
-            let (x, next) = inputs.split_at_mut(1);
-            let attend = Attend::Cache { keys, values, rows: &tokens.cache_rows, exact: cache.exact };
-            self.layer_forward(
-                layer_idx,
-                &x[0][..t * d],
-                sized(&mut next[0], t * d),
-                &mut layers[0],
-                scratch,
-                &pass,
-                attend,
-            );
-            inputs.swap(0, 1);
+        let x = sized(&mut inputs[0], t * d);
+        self.embed(&tokens.ids, &tokens.positions, x);
+        for (layer_idx, layer) in cache.layers.iter_mut().enumerate() {
+            let attend = Attend::Cache { layer, rows: &tokens.cache_rows, exact: cache.exact };
+            self.layer_in_place(layer_idx, x, &mut layers[0], scratch, &pass, attend);
         }
-        self.last_logits(&tokens.last, t, workspace)
+        self.last_logits(&tokens.last, t, workspace, logits);
     }
 
-    fn last_logits(&self, last: &[u32], t: usize, workspace: &mut Workspace) -> Vec<f32> {
+    fn last_logits(&self, last: &[u32], t: usize, workspace: &mut Workspace, logits: &mut Vec<f32>) {
         let (d, n) = (self.architecture.hidden_size, last.len());
         let head = &mut workspace.head;
         let gathered = sized(&mut head.gathered, n * d);
@@ -94,18 +113,11 @@ impl Model {
         let normed = sized(&mut head.normed, n * d);
         self.normalise(&self.parameters.final_norm, gathered, normed, &mut head.mean, &mut head.inverse);
         let table = self.parameters.lm_head.as_ref().unwrap_or(&self.parameters.embedding);
-        let mut logits = vec![0.0; n * table.n_out];
-        linear::forward(
-            &self.device,
-            normed,
-            d,
-            self.parameters.matrix(table),
-            &mut logits,
-            table.n_out,
-            n,
-            linear::Write::Overwrite,
-        );
-        logits
+        if logits.capacity() < n * table.n_out {
+            *logits = elementwise::zeroed(n * table.n_out);
+        }
+        logits.resize(n * table.n_out, 0.0);
+        kernels::head::logits(&self.device, normed, self.parameters.matrix(table), logits);
     }
 }
 

@@ -4,6 +4,7 @@
 //! x += down(activation(up(h))). GPT-NeoX adds both branches to the same residual.
 use crate::architecture::{Mlp, Norm};
 use crate::batch::TreeBatch;
+use crate::decode::LayerCache;
 use crate::model::{Model, Noise};
 use crate::parameters::{Layer, Linear, NormWeights, Storage};
 use crate::readout::Within;
@@ -18,8 +19,8 @@ use kernels::{activation, elementwise, norm, rotary};
 pub(crate) enum Attend<'a> {
     /// Among the batch's own tokens.
     Batch,
-    /// In a cache `[capacity, key width]` each, to which the new rows are written first.
-    Cache { keys: &'a mut [f32], values: &'a mut [f32], rows: &'a [u32], exact: bool },
+    /// In a cache, to whose `rows` the new ones are written first.
+    Cache { layer: &'a mut LayerCache, rows: &'a [u32], exact: bool },
 }
 
 /// What every layer of a pass shares.
@@ -179,15 +180,9 @@ impl Model {
         attend: Attend,
     ) {
         let (layer, architecture, t) = (&self.parameters.layers[layer_idx], &self.architecture, pass.n_tokens);
-        let Scratch { normed, branch, activated, low, .. } = scratch;
         let d = architecture.hidden_size;
-
-        let normed = sized(normed, t * d);
-        self.normalise(&layer.attention_norm, x, normed, &mut tape.attention_mean, &mut tape.attention_inverse);
-        let qkv = sized(&mut tape.qkv, t * architecture.qkv_width());
-        self.apply(&layer.qkv, normed, qkv, t, Write::Overwrite, low);
-        self.norm_and_rotate(layer, tape, pass);
-        self.attend(tape, pass, attend);
+        self.look(layer, x, tape, scratch, pass, attend);
+        let Scratch { normed, branch, activated, low, .. } = scratch;
 
         let residual = if architecture.parallel_residual { &mut *next } else { sized(&mut tape.middle, t * d) };
         residual.copy_from_slice(x);
@@ -195,6 +190,7 @@ impl Model {
         self.add_branch(&layer.output, attention, residual, branch, low, pass, attention_stream(layer_idx));
 
         let middle = if architecture.parallel_residual { x } else { &tape.middle[..t * d] };
+        let normed = sized(normed, t * d);
         self.normalise(&layer.mlp_norm, middle, normed, &mut tape.mlp_mean, &mut tape.mlp_inverse);
         let up = sized(&mut tape.up, t * architecture.up_width());
         self.apply(&layer.up, normed, up, t, Write::Overwrite, low);
@@ -204,6 +200,47 @@ impl Model {
             next.copy_from_slice(middle);
         }
         self.add_branch(&layer.down, activated, next, branch, low, pass, mlp_stream(layer_idx));
+    }
+
+    /// A layer's attention, up to its output linear: from the residual to `tape.attention`.
+    fn look(&self, layer: &Layer, x: &[f32], tape: &mut LayerTape, scratch: &mut Scratch, pass: &Pass, attend: Attend) {
+        let t = pass.n_tokens;
+        let normed = sized(&mut scratch.normed, x.len());
+        self.normalise(&layer.attention_norm, x, normed, &mut tape.attention_mean, &mut tape.attention_inverse);
+        let qkv = sized(&mut tape.qkv, t * self.architecture.qkv_width());
+        self.apply(&layer.qkv, normed, qkv, t, Write::Overwrite, &mut scratch.low);
+        self.norm_and_rotate(layer, tape, pass);
+        self.attend(tape, pass, attend);
+    }
+
+    /// [`Model::layer_forward`] where nothing is kept and nothing dropped: `x` becomes the layer's result, the same bits,
+    /// and is never copied.
+    pub(crate) fn layer_in_place(
+        &self,
+        layer_idx: usize,
+        x: &mut [f32],
+        tape: &mut LayerTape,
+        scratch: &mut Scratch,
+        pass: &Pass,
+        attend: Attend,
+    ) {
+        let (layer, architecture, t) = (&self.parameters.layers[layer_idx], &self.architecture, pass.n_tokens);
+        self.look(layer, x, tape, scratch, pass, attend);
+        let Scratch { normed, activated, low, .. } = scratch;
+        let attention = &tape.attention[..t * architecture.query_width()];
+        if !architecture.parallel_residual {
+            self.apply(&layer.output, attention, x, t, Write::Accumulate, low);
+        }
+        let normed = sized(normed, x.len());
+        self.normalise(&layer.mlp_norm, x, normed, &mut tape.mlp_mean, &mut tape.mlp_inverse);
+        if architecture.parallel_residual {
+            self.apply(&layer.output, attention, x, t, Write::Accumulate, low);
+        }
+        let up = sized(&mut tape.up, t * architecture.up_width());
+        self.apply(&layer.up, normed, up, t, Write::Overwrite, low);
+        let activated = sized(activated, t * architecture.intermediate_size);
+        self.activate(up, activated);
+        self.apply(&layer.down, activated, x, t, Write::Accumulate, low);
     }
 
     /// residual += dropout(linear(x)).
@@ -302,21 +339,36 @@ impl Model {
         let log_sum_exp = sized(&mut tape.log_sum_exp, t * architecture.n_heads);
         let queries = Rows { data: qkv, stride, offset: 0 };
         let mut shape = self.attention_shape();
-        let (keys, values) = match attend {
+        let (device, blocks) = (&self.device, pass.blocks);
+        match attend {
             Attend::Batch => {
-                (Rows { data: qkv, stride, offset: query }, Rows { data: qkv, stride, offset: query + width })
+                let [keys, values] = [query, query + width].map(|offset| Rows { data: qkv, stride, offset });
+                attention::forward(device, shape, blocks, queries, keys, values, out, log_sum_exp);
             }
-            Attend::Cache { keys, values, rows, exact } => {
+            Attend::Cache { layer, rows, exact } => {
                 shape.single_apart = !exact;
-                for (token, &row) in qkv.chunks(stride).zip(rows) {
-                    let at = row as usize * width;
-                    keys[at..at + width].copy_from_slice(&token[query..query + width]);
-                    values[at..at + width].copy_from_slice(&token[query + width..]);
+                let new = qkv.chunks(stride).map(|token| token[query..].split_at(width)).zip(rows);
+                let new = new.map(|(token, &row)| (token, row as usize * width..(row as usize + 1) * width));
+                match layer {
+                    LayerCache::F32(keys, values) => {
+                        for ((key, value), at) in new {
+                            keys[at.clone()].copy_from_slice(key);
+                            values[at].copy_from_slice(value);
+                        }
+                        let [keys, values] = [&*keys, &*values].map(|data| Rows { data, stride: width, offset: 0 });
+                        attention::forward(device, shape, blocks, queries, keys, values, out, log_sum_exp);
+                    }
+                    LayerCache::Bf16(keys, values) => {
+                        for ((key, value), at) in new {
+                            elementwise::to_bf16(device, key, &mut keys[at.clone()]);
+                            elementwise::to_bf16(device, value, &mut values[at]);
+                        }
+                        let [keys, values] = [&*keys, &*values].map(|data| Rows { data, stride: width, offset: 0 });
+                        attention::forward_bf16(device, shape, blocks, queries, keys, values, out, log_sum_exp);
+                    }
                 }
-                (Rows { data: keys, stride: width, offset: 0 }, Rows { data: values, stride: width, offset: 0 })
             }
-        };
-        attention::forward(&self.device, shape, pass.blocks, queries, keys, values, out, log_sum_exp);
+        }
     }
 
     /// All layers. With `keep`, every layer's activations stay in the workspace (or only its input, when checkpointing).

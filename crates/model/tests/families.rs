@@ -147,10 +147,13 @@ fn later_tokens_and_other_sequences_do_not_change_earlier_ones() {
 #[test]
 fn decoding_with_a_cache_equals_the_full_forward() {
     for name in FAMILIES {
-        for precision in [F32, Precision::Bf16] {
+        for (precision, compact) in [(F32, false), (F32, true), (Precision::Bf16, false), (Precision::Bf16, true)] {
             let model = load(name, &options(precision, Trainable::Nothing));
             let ids: [u32; 7] = [3, 9, 4, 7, 5, 2, 8];
-            let (mut cache, mut workspace) = (model.new_cache(32), Workspace::default());
+            let mut cache = if compact { model.new_compact_cache(32) } else { model.new_cache(32) };
+            let half = if compact && precision == Precision::Bf16 { 2 } else { 1 };
+            assert_eq!(cache.bytes(), model.cache_bytes(32) / half);
+            let mut workspace = Workspace::default();
             let vocabulary = model.config().vocab_size;
             // The prompt in one piece, then a token at a time; a second sequence shares the prompt's rows.
             let mut logits = model.extend(

@@ -4,6 +4,7 @@
 //! and keys are read row by row.
 use super::plan::{KEYS, QueryTile, assert_disjoint, tiles};
 use super::product::{Causal, Product, Region, multiply};
+use super::stored::Stored;
 use super::tile::{
     LaneMap, keys_of_register, keys_seen, pack_lanes, pack_rows, padded, take, transpose_into, with_scratch,
 };
@@ -12,15 +13,18 @@ use crate::pool::SharedMut;
 use crate::vector::{Lanes, per_isa};
 use crate::{Device, Isa};
 
+/// Single queries a worker for which each of them is one task.
+const SINGLES_ABOUND: usize = 4;
+
 /// What every task of a call reads.
 #[derive(Clone, Copy)]
-pub(super) struct Inputs<'a> {
+pub(super) struct Inputs<'a, T = f32> {
     pub isa: Isa,
     pub shape: AttentionShape,
     pub blocks: &'a [QueryBlock],
     pub query: Rows<'a>,
-    pub key: Rows<'a>,
-    pub value: Rows<'a>,
+    pub key: Rows<'a, T>,
+    pub value: Rows<'a, T>,
 }
 
 /// Where tasks write, each its own rows and heads.
@@ -30,7 +34,7 @@ pub(super) struct Outputs<'a> {
     pub log_sum_exp_TH: SharedMut<'a, f32>,
 }
 
-pub(super) fn run(device: &Device, inputs: Inputs, outputs: Outputs) {
+pub(super) fn run<T: Stored>(device: &Device, inputs: Inputs<T>, outputs: Outputs) {
     assert_disjoint(inputs.blocks);
     let shape = inputs.shape;
     let mut tasks: Vec<QueryTile> = inputs
@@ -44,17 +48,23 @@ pub(super) fn run(device: &Device, inputs: Inputs, outputs: Outputs) {
         let keys = inputs.blocks[tile.block].context() + tile.first + tile.length;
         std::cmp::Reverse(keys * tile.length)
     });
-    device.pool.tasks(tasks.len() * shape.n_kv_heads, |task| {
-        let (tile, kv_head) = (tasks[task / shape.n_kv_heads], task % shape.n_kv_heads);
-        if decode::suits(shape, &inputs.blocks[tile.block]) {
-            decode::run(inputs, tile.block, kv_head, outputs);
+    let single = |tile: &QueryTile| decode::suits(shape, &inputs.blocks[tile.block]);
+    // Where single queries abound, one task reads its keys and values row after row for all heads, as memory likes it.
+    let abound = tasks.iter().filter(|tile| single(tile)).count() >= SINGLES_ABOUND * device.pool.threads();
+    let n_parts = if abound { 1 } else { shape.n_kv_heads };
+    let n_kv_heads = shape.n_kv_heads;
+    device.pool.tasks(tasks.len() * n_parts, |task| {
+        let (tile, part) = (tasks[task / n_parts], task % n_parts);
+        let kv_heads = part * n_kv_heads / n_parts..(part + 1) * n_kv_heads / n_parts;
+        if single(&tile) {
+            decode::run(inputs, tile.block, kv_heads, outputs);
         } else {
-            run_tile(inputs, tile, kv_head, outputs);
+            kv_heads.for_each(|kv_head| run_tile(inputs, tile, kv_head, outputs));
         }
     });
 }
 
-fn run_tile(inputs: Inputs, tile: QueryTile, kv_head: usize, outputs: Outputs) {
+fn run_tile<T: Stored>(inputs: Inputs<T>, tile: QueryTile, kv_head: usize, outputs: Outputs) {
     let Inputs { isa, shape, .. } = inputs;
     let block = &inputs.blocks[tile.block];
     let map = LaneMap::new(shape, block.query_start as usize + tile.first, tile.length, kv_head);

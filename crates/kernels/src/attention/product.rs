@@ -1,14 +1,15 @@
 //! The matrix product that attention's tiles are made of: one thread, any strides, causal regions left out.
+use super::stored::Stored;
 use crate::vector::{Lanes, per_isa};
 
 /// C `[rows, columns]` = A·B, or C += A·B.
-pub(super) struct Product<'a> {
+pub(super) struct Product<'a, T = f32> {
     /// Element (i, k) at `i * a_row + k * a_column`.
     pub a: &'a [f32],
     pub a_row: usize,
     pub a_column: usize,
     /// Element (k, j) at `k * b_row + j`.
-    pub b: &'a [f32],
+    pub b: &'a [T],
     pub b_row: usize,
     /// Element (i, j) at `i * c_row + j`.
     pub c: &'a mut [f32],
@@ -56,10 +57,14 @@ impl Causal {
 /// Rows of C in registers at a time; with four columns of registers they fill AVX-512's 32.
 const ROWS: usize = 6;
 
-per_isa! { pub(super) fn multiply(product: Product<'_>) = multiply_body; }
+per_isa! { pub(super) fn multiply(product: Product<'_>) = multiply_f32_body; }
+#[inline(always)]
+fn multiply_f32_body<V: Lanes>(product: Product<'_>) {
+    multiply_body::<V, f32>(product);
+}
 
 #[inline(always)]
-fn multiply_body<V: Lanes>(p: Product<'_>) {
+pub(super) fn multiply_body<V: Lanes, T: Stored>(p: Product<'_, T>) {
     if p.rows == 0 || p.columns == 0 {
         return;
     }
@@ -108,11 +113,11 @@ fn multiply_body<V: Lanes>(p: Product<'_>) {
 
 /// A part of a product that fits into registers.
 #[derive(Clone, Copy)]
-struct Tile {
+struct Tile<T> {
     a: *const f32,
     a_row: usize,
     a_column: usize,
-    b: *const f32,
+    b: *const T,
     b_row: usize,
     c: *mut f32,
     c_row: usize,
@@ -120,7 +125,7 @@ struct Tile {
     accumulate: bool,
 }
 
-impl Tile {
+impl<T: Stored> Tile<T> {
     /// Runs the copy compiled for `rows` and `columns` (in registers).
     ///
     /// # Safety
@@ -169,7 +174,7 @@ impl Tile {
             for _ in 0..self.depth {
                 let mut factors = [V::zero(); N];
                 for j in 0..N {
-                    factors[j] = V::load_from(b.add(j * V::WIDTH));
+                    factors[j] = T::load_from(b.add(j * V::WIDTH));
                 }
                 for i in 0..R {
                     let x = V::splat(*a.add(i * self.a_row));

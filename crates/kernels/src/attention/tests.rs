@@ -273,6 +273,22 @@ impl Decode {
         forward(device, self.shape, blocks, query, key, value, &mut out, &mut log_sum_exp);
         (out, log_sum_exp)
     }
+    /// The same from a cache in bf16, which holds `self.cache` without loss after [`Decode::rounded`].
+    fn run_bf16(&self, device: &Device, blocks: &[QueryBlock]) -> (Vec<f32>, Vec<f32>) {
+        let AttentionShape { n_heads, n_kv_heads, head_dim, .. } = self.shape;
+        let cache: Vec<u16> = self.cache.iter().map(|x| (x.to_bits() >> 16) as u16).collect();
+        let mut out = vec![0.0; self.queries.len()];
+        let mut log_sum_exp = vec![0.0; self.queries.len() / head_dim];
+        let query = Rows { data: &self.queries, stride: n_heads * head_dim, offset: 0 };
+        let key = Rows { data: &cache, stride: self.stride, offset: 0 };
+        let value = Rows { data: &cache, stride: self.stride, offset: n_kv_heads * head_dim };
+        forward_bf16(device, self.shape, blocks, query, key, value, &mut out, &mut log_sum_exp);
+        (out, log_sum_exp)
+    }
+    fn rounded(mut self) -> Decode {
+        self.cache.iter_mut().for_each(|x| *x = f32::from_bits(x.to_bits() & 0xffff_0000));
+        self
+    }
     fn twin(&self, block: &QueryBlock) -> Vec<f64> {
         let AttentionShape { n_heads, n_kv_heads, head_dim, scale, .. } = self.shape;
         let spans = block.spans.iter().flat_map(|span| span.start..span.start + span.length);
@@ -338,6 +354,44 @@ fn decoding_reads_a_cache_in_any_order() {
                     })
                     .collect();
                 assert_eq!(decode.run(&device, &[pieces]).0[at..at + width], out[at..at + width]);
+            }
+        }
+    }
+}
+
+/// Keys and values in bf16 give what the same numbers in f32 give, to the last bit: only where they come from differs.
+#[test]
+fn a_cache_in_bf16_is_read_as_one_in_f32() {
+    for (n_kv_heads, group, head_dim) in [(3, 3, 64), (1, 1, 7), (2, 4, 80), (1, 12, 16), (1, 8, 128)] {
+        let decode = Decode::new(n_kv_heads, group, head_dim, 24, 400).rounded();
+        // A prefill behind a context, and a single query.
+        let long = QueryBlock {
+            query_start: 0,
+            query_length: 23,
+            spans: vec![Span { start: 5, length: 130 }],
+            causal_start: 200,
+        };
+        let blocks = [long, decode_block(23, &[(10, 150), (300, 20)], 320)];
+        for device in devices() {
+            assert_eq!(decode.run_bf16(&device, &blocks), decode.run(&device, &blocks), "{:?}", device.isa);
+        }
+    }
+}
+
+/// Many single queries at once are cut into other tasks than few: the numbers stay.
+#[test]
+fn a_sequence_does_not_notice_how_many_there_are() {
+    for (n_kv_heads, group, head_dim) in [(3, 3, 64), (2, 1, 20)] {
+        let decode = Decode::new(n_kv_heads, group, head_dim, 16, 400);
+        let blocks: Vec<_> = (0..16).map(|i| decode_block(i, &[(3 * i, 40 + 5 * i), (200, i)], 380 + i)).collect();
+        for device in devices() {
+            let (out, log_sum_exp) = decode.run(&device, &blocks);
+            let (width, heads) = (decode.shape.n_heads * head_dim, decode.shape.n_heads);
+            for (i, block) in blocks.iter().enumerate() {
+                let (alone, alone_log_sum_exp) = decode.run(&device, std::slice::from_ref(block));
+                assert_eq!(alone[i * width..(i + 1) * width], out[i * width..(i + 1) * width]);
+                assert_eq!(alone_log_sum_exp[i * heads..(i + 1) * heads], log_sum_exp[i * heads..(i + 1) * heads]);
+                assert_close("out", &out[i * width..(i + 1) * width], &decode.twin(block), 1e-6);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What a tile needs besides products: memory, and rows copied, scaled and transposed into it.
 use super::product::Causal;
+use super::stored::Stored;
 use super::{AttentionShape, Rows};
 use crate::Isa;
 use crate::cpu::buffer::Buffer;
@@ -73,9 +74,9 @@ pub(super) fn pack_lanes(isa: Isa, source: Rows, map: LaneMap, factor: f32, targ
 }
 
 /// Copies `n` rows of head `head` from row `row` on into `target` `[n, padded head_dim]`, zeros behind each.
-pub(super) fn pack_rows(
+pub(super) fn pack_rows<T: Stored>(
     isa: Isa,
-    source: Rows,
+    source: Rows<T>,
     head_dim: usize,
     head: usize,
     row: usize,
@@ -84,20 +85,34 @@ pub(super) fn pack_rows(
 ) {
     let start = row * source.stride + source.offset + head * head_dim;
     let rows = &source.data[start..start + (n - 1) * source.stride + head_dim];
-    copy_rows(isa, rows, source.stride, head_dim, 1.0, &mut target[..n * padded(head_dim)]);
+    T::copy_rows(isa, rows, source.stride, head_dim, 1.0, &mut target[..n * padded(head_dim)]);
 }
 
 per_isa! {
     /// Row i of `target` `[n, padded width]` = `source[i·stride ..][..width]·factor`, zeros behind it.
-    fn copy_rows(source: &[f32], stride: usize, width: usize, factor: f32, target: &mut [f32]) = copy_rows_body;
+    pub(super) fn copy_rows(source: &[f32], stride: usize, width: usize, factor: f32, target: &mut [f32])
+        = copy_f32_body;
+}
+per_isa! {
+    /// The same from bf16.
+    pub(super) fn copy_bf16_rows(source: &[u16], stride: usize, width: usize, factor: f32, target: &mut [f32])
+        = copy_bf16_body;
 }
 #[inline(always)]
-fn copy_rows_body<V: Lanes>(source: &[f32], stride: usize, width: usize, factor: f32, target: &mut [f32]) {
+fn copy_f32_body<V: Lanes>(source: &[f32], stride: usize, width: usize, factor: f32, target: &mut [f32]) {
+    copy_rows_body::<V, f32>(source, stride, width, factor, target);
+}
+#[inline(always)]
+fn copy_bf16_body<V: Lanes>(source: &[u16], stride: usize, width: usize, factor: f32, target: &mut [f32]) {
+    copy_rows_body::<V, u16>(source, stride, width, factor, target);
+}
+#[inline(always)]
+fn copy_rows_body<V: Lanes, T: Stored>(source: &[T], stride: usize, width: usize, factor: f32, target: &mut [f32]) {
     let factor = V::splat(factor);
     for (i, target) in target.chunks_exact_mut(padded(width)).enumerate() {
         let source = &source[i * stride..i * stride + width];
         for start in (0..target.len()).step_by(V::WIDTH) {
-            let value = V::load_up_to(&source[start.min(width)..]) * factor;
+            let value = T::load_up_to::<V>(&source[start.min(width)..]) * factor;
             value.store(&mut target[start..]);
         }
     }

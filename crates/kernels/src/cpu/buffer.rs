@@ -4,14 +4,14 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
 /// Numbers for which all-zero bytes are the value 0, and nothing needs dropping.
-pub(crate) trait Number: Copy + Send + Sync + 'static {}
+pub trait Number: Copy + Send + Sync + 'static {}
 impl Number for u8 {}
 impl Number for i8 {}
 impl Number for u16 {}
 impl Number for f32 {}
 
 /// A fixed number of elements, zero at first; element 0 begins a cache line.
-pub(crate) struct Buffer<T: Number> {
+pub struct Buffer<T: Number> {
     start: NonNull<T>,
     length: usize,
 }
@@ -25,7 +25,8 @@ const LINE: usize = 64;
 const HUGE_PAGE: usize = 2 << 20;
 
 impl<T: Number> Buffer<T> {
-    pub(crate) fn zeroed(length: usize) -> Buffer<T> {
+    /// So many zeros, whose memory is taken when it is first written to.
+    pub fn zeroed(length: usize) -> Buffer<T> {
         let layout = Buffer::<T>::layout(length);
         if layout.size() == 0 {
             return Buffer { start: NonNull::dangling(), length };

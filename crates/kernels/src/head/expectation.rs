@@ -103,7 +103,7 @@ pub(super) fn run(
                     let (here, target) = (i * n_vocabulary..(i + 1) * n_vocabulary, head.targets_R[row] as usize);
                     // SAFETY: a row is one worker's.
                     let (logits, q) = unsafe { (shared_logits.range(here.clone()), shared_values.range(here)) };
-                    let softmax = Softmax::of(device, logits, inverse_temperature);
+                    let softmax = Softmax::of(device.isa, logits, inverse_temperature);
                     let expected = expectation(device.isa, softmax, logits, q) as f32;
                     let said = [softmax.log_prob(logits[target]), softmax.entropy, expected];
                     // SAFETY: as above.
