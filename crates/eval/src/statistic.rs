@@ -11,6 +11,7 @@ use statistics::agreement::{Weights, cohen_kappa, fleiss_kappa};
 use statistics::bradley_terry::{self, Outcome, Strengths, Ties};
 use statistics::krippendorff::{Scale, alpha};
 use statistics::plackett_luce::{self, Ranking};
+use statistics::rank_agreement::PairCounts;
 use statistics::{bootstrap, correlation, rank_agreement, win_rate};
 use stdx::Seed;
 
@@ -49,7 +50,7 @@ impl Kind {
     /// Computes it; `ridge` keeps strengths finite where comparisons don't connect all competitors.
     pub fn compute(self, input: &Value, ridge: f64) -> Result<Value, StatisticError> {
         match self {
-            Kind::Agreement => agreement(&self.read::<Ratings>(input)?.ratings),
+            Kind::Agreement => agreement(&self.read(input)?),
             Kind::Rankings => rankings(&self.read(input)?),
             Kind::BradleyTerry => strengths(&self.read(input)?, ridge),
             Kind::PlackettLuce => from_rankings(&self.read(input)?, ridge),
@@ -78,12 +79,38 @@ impl Kind {
 #[derive(Deserialize)]
 struct Ratings {
     ratings: Vec<Vec<Option<f64>>>,
+    prompts: Option<Vec<Value>>,
 }
 
 #[derive(Deserialize)]
 struct Ranks {
     ranks_a: Vec<f64>,
     ranks_b: Vec<f64>,
+    prompts: Option<Vec<Value>>,
+}
+
+/// The things of each prompt, by their places: what is resampled as one. Without prompts each thing is its own.
+fn clusters(prompts: Option<&[Value]>, n: usize) -> Result<Vec<Vec<usize>>, StatisticError> {
+    let Some(prompts) = prompts else { return Ok((0..n).map(|thing| vec![thing]).collect()) };
+    if prompts.len() != n {
+        let problem = format!("`prompts` has {} entries, expected {n}, one a thing", prompts.len());
+        return Err(StatisticError::Input { expected: "the prompt of each thing", problem });
+    }
+    let mut found: Vec<(&Value, Vec<usize>)> = Vec::new();
+    for (thing, prompt) in prompts.iter().enumerate() {
+        match found.iter_mut().find(|(known, _)| *known == prompt) {
+            Some((_, things)) => things.push(thing),
+            None => found.push((prompt, vec![thing])),
+        }
+    }
+    Ok(found.into_iter().map(|(_, things)| things).collect())
+}
+
+/// The 95 % interval of a statistic of the clusters drawn; null where a sample is too small or too even for one.
+fn interval95(name: &str, n: usize, statistic: impl FnMut(&[usize]) -> f64) -> Value {
+    let mut stream = Seed(0).stream(name, n as u64);
+    let interval = bootstrap::clusters(n, RESAMPLES, LEVEL, &mut || stream.uniform(), statistic).ok();
+    json!(interval.map(|i| [i.low, i.high]))
 }
 
 #[derive(Deserialize)]
@@ -111,7 +138,7 @@ struct Outcomes {
     outcomes: Option<Vec<f64>>,
 }
 
-fn agreement(ratings: &[Vec<Option<f64>>]) -> Result<Value, StatisticError> {
+fn agreement(Ratings { ratings, prompts }: &Ratings) -> Result<Value, StatisticError> {
     let scales = [
         ("nominal", Scale::Nominal),
         ("ordinal", Scale::Ordinal),
@@ -119,42 +146,116 @@ fn agreement(ratings: &[Vec<Option<f64>>]) -> Result<Value, StatisticError> {
         ("ratio", Scale::Ratio),
     ];
     let units = ratings.first().map_or(0, Vec::len);
+    let prompts = clusters(prompts.as_deref(), units)?;
+    // The ratings of the prompts drawn.
+    let of = |drawn: &[usize]| -> Vec<Vec<Option<f64>>> {
+        let row = |row: &Vec<Option<f64>>| {
+            drawn.iter().flat_map(|&i| prompts[i].iter().map(|&unit| row.get(unit).copied().flatten())).collect()
+        };
+        ratings.iter().map(row).collect()
+    };
+    let interval = |name: &str, statistic: &dyn Fn(&[Vec<Option<f64>>]) -> f64| {
+        interval95(name, prompts.len(), |drawn| statistic(&of(drawn)))
+    };
     let (mut alphas, mut intervals) = (Map::new(), Map::new());
     for (name, scale) in scales {
         alphas.insert(name.to_owned(), json!(alpha(ratings, scale)?));
-        let drawn = |units: &[usize]| {
-            let rows: Vec<Vec<Option<f64>>> =
-                ratings.iter().map(|row| units.iter().map(|&u| row[u]).collect()).collect();
-            alpha(&rows, scale).unwrap_or(f64::NAN)
-        };
-        let mut stream = Seed(0).stream(name, units as u64);
-        // A sample too small or too even for an interval still has its alpha.
-        let interval = bootstrap::clusters(units, RESAMPLES, LEVEL, &mut || stream.uniform(), drawn).ok();
-        intervals.insert(name.to_owned(), json!(interval.map(|i| [i.low, i.high])));
+        let found = interval(name, &|ratings| alpha(ratings, scale).unwrap_or(f64::NAN));
+        intervals.insert(name.to_owned(), found);
     }
-    let mut out = json!({ "n": units, "labelers": ratings.len(), "alpha": alphas, "alpha_interval95": intervals });
-    let complete: Option<Vec<Vec<f64>>> = ratings.iter().map(|row| row.iter().copied().collect()).collect();
-    if let Some(complete) = &complete {
-        out["fleiss"] = json!(fleiss_kappa(complete)?);
-    }
-    if let [a, b] = ratings {
-        let both: Vec<(f64, f64)> = a.iter().zip(b).filter_map(|(a, b)| Some(((*a)?, (*b)?))).collect();
-        let (a, b): (Vec<f64>, Vec<f64>) = both.into_iter().unzip();
-        out["cohen"] = json!({
-            "unweighted": cohen_kappa(&a, &b, Weights::Unweighted)?,
-            "linear": cohen_kappa(&a, &b, Weights::Linear)?,
-            "quadratic": cohen_kappa(&a, &b, Weights::Quadratic)?,
+    let raw = raw_agreement(ratings);
+    let mut out = json!({
+        "n": units,
+        "n_prompts": prompts.len(),
+        "labelers": ratings.len(),
+        "raw": raw.is_finite().then_some(raw),
+        "raw_interval95": interval("raw", &raw_agreement),
+        "alpha": alphas,
+        "alpha_interval95": intervals,
+    });
+    let complete = |ratings: &[Vec<Option<f64>>]| -> Option<Vec<Vec<f64>>> {
+        ratings.iter().map(|row| row.iter().copied().collect()).collect()
+    };
+    if let Some(complete_ratings) = complete(ratings) {
+        out["fleiss"] = json!(fleiss_kappa(&complete_ratings)?);
+        out["fleiss_interval95"] = interval("fleiss", &|ratings| {
+            complete(ratings).and_then(|ratings| fleiss_kappa(&ratings).ok()).unwrap_or(f64::NAN)
         });
+    }
+    if ratings.len() == 2 {
+        let weights =
+            [("unweighted", Weights::Unweighted), ("linear", Weights::Linear), ("quadratic", Weights::Quadratic)];
+        let (mut kappas, mut intervals) = (Map::new(), Map::new());
+        for (name, weights) in weights {
+            kappas.insert(name.to_owned(), json!(kappa_of_two(ratings, weights)?));
+            let found = interval(name, &|ratings| kappa_of_two(ratings, weights).unwrap_or(f64::NAN));
+            intervals.insert(name.to_owned(), found);
+        }
+        out["cohen"] = Value::Object(kappas);
+        out["cohen_interval95"] = Value::Object(intervals);
     }
     Ok(out)
 }
 
-fn rankings(Ranks { ranks_a, ranks_b }: &Ranks) -> Result<Value, StatisticError> {
-    let counts = rank_agreement::count(ranks_a, ranks_b)?;
+/// Share of pairs of labelers who say the same of a thing; NaN without any.
+fn raw_agreement(ratings: &[Vec<Option<f64>>]) -> f64 {
+    let (mut equal, mut pairs) = (0.0, 0.0);
+    for (i, a) in ratings.iter().enumerate() {
+        for b in &ratings[..i] {
+            for (a, b) in a.iter().zip(b).filter_map(|(a, b)| Some(((*a)?, (*b)?))) {
+                equal += f64::from(u8::from(a == b));
+                pairs += 1.0;
+            }
+        }
+    }
+    equal / pairs
+}
+
+/// Cohen's κ of the things that both rated.
+fn kappa_of_two(ratings: &[Vec<Option<f64>>], weights: Weights) -> Result<f64, statistics::Error> {
+    let both = ratings[0].iter().zip(&ratings[1]).filter_map(|(a, b)| Some(((*a)?, (*b)?)));
+    let (a, b): (Vec<f64>, Vec<f64>) = both.unzip();
+    cohen_kappa(&a, &b, weights)
+}
+
+fn rankings(Ranks { ranks_a, ranks_b, prompts }: &Ranks) -> Result<Value, StatisticError> {
+    // Things of different prompts are not compared.
+    let whole: Vec<Value> = vec![Value::Null; ranks_a.len()];
+    let prompts = clusters(Some(prompts.as_deref().unwrap_or(&whole)), ranks_a.len())?;
+    let of_prompt = |things: &Vec<usize>| -> Result<(PairCounts, f64), statistics::Error> {
+        let ranks = |ranks: &[f64]| -> Vec<f64> { things.iter().filter_map(|&i| ranks.get(i).copied()).collect() };
+        let (a, b) = (ranks(ranks_a), ranks(ranks_b));
+        let counts = rank_agreement::count(&a, &b)?;
+        Ok((counts, rank_agreement::kendall_w(&[a, b]).unwrap_or(f64::NAN)))
+    };
+    let found = prompts.iter().map(of_prompt).collect::<Result<Vec<_>, _>>()?;
+    let together = |drawn: &[usize]| {
+        drawn.iter().fold(PairCounts::default(), |mut sum, &i| {
+            sum.add(&found[i].0);
+            sum
+        })
+    };
+    // A mean over the prompts on which a statistic has a value.
+    let mean = |drawn: &[usize], statistic: &dyn Fn(&(PairCounts, f64)) -> f64| {
+        let values: Vec<f64> = drawn.iter().map(|&i| statistic(&found[i])).filter(|value| value.is_finite()).collect();
+        values.iter().sum::<f64>() / values.len() as f64
+    };
+    let tau = |(counts, _): &(PairCounts, f64)| counts.kendall_tau_b().unwrap_or(f64::NAN);
+    let all: Vec<usize> = (0..found.len()).collect();
+    let counts = together(&all);
+    let (tau_b, w) = (mean(&all, &tau), mean(&all, &|(_, w)| *w));
+    if found.len() == 1 {
+        // One ranking without an order says why it has none.
+        counts.kendall_tau_b()?;
+    }
+    let kappa = counts.kappa();
+    let interval = |name: &str, statistic: &dyn Fn(&[usize]) -> f64| interval95(name, found.len(), statistic);
     Ok(json!({
         "n": ranks_a.len(),
-        "kendall_tau_b": counts.kendall_tau_b()?,
-        "spearman": correlation::spearman(ranks_a, ranks_b)?,
+        "n_prompts": found.len(),
+        "kendall_tau_b": tau_b.is_finite().then_some(tau_b),
+        "kendall_w": w.is_finite().then_some(w),
+        "spearman": if found.len() == 1 { json!(correlation::spearman(ranks_a, ranks_b)?) } else { Value::Null },
         "pairs": counts.pairs(),
         "concordant": counts.concordant,
         "discordant": counts.discordant,
@@ -164,6 +265,15 @@ fn rankings(Ranks { ranks_a, ranks_b }: &Ranks) -> Result<Value, StatisticError>
         "agree_exact3way": counts.agree_exact(),
         "agree_strict_only": counts.agree_strict(),
         "agree_ties_half": counts.agree_ties_half(),
+        "kappa_ties": kappa.is_finite().then_some(kappa),
+        "interval95": {
+            "kendall_tau_b": interval("tau", &|drawn| mean(drawn, &tau)),
+            "kendall_w": interval("w", &|drawn| mean(drawn, &|(_, w)| *w)),
+            "agree_exact3way": interval("exact", &|drawn| together(drawn).agree_exact()),
+            "agree_strict_only": interval("strict", &|drawn| together(drawn).agree_strict()),
+            "agree_ties_half": interval("half", &|drawn| together(drawn).agree_ties_half()),
+            "kappa_ties": interval("kappa", &|drawn| together(drawn).kappa()),
+        },
     }))
 }
 
@@ -292,6 +402,31 @@ mod tests {
         refused(Kind::BradleyTerry, unbeaten.clone(), "no chain of wins");
         let held = Kind::BradleyTerry.compute(&unbeaten, 1.0).unwrap();
         assert!(held["theta_mean0"][0].as_f64().unwrap() > 0.0);
+    }
+
+    #[test]
+    fn things_of_one_prompt_are_drawn_together() {
+        let ratings = json!([[1, 1, 0, 1, 0, 0], [1, 0, 0, 1, 0, null]]);
+        let alone = Kind::Agreement.compute(&json!({ "ratings": ratings }), 0.0).unwrap();
+        let input = json!({ "ratings": ratings, "prompts": ["p", "p", "q", "q", "r", "r"] });
+        let together = Kind::Agreement.compute(&input, 0.0).unwrap();
+        assert_eq!((&alone["n_prompts"], &together["n_prompts"]), (&json!(6), &json!(3)));
+        assert_eq!((&alone["raw"], &alone["cohen"]), (&together["raw"], &together["cohen"]));
+        assert_eq!(alone["raw"], json!(0.8));
+        assert_ne!(alone["raw_interval95"], together["raw_interval95"]);
+        assert!(together["cohen_interval95"]["quadratic"].is_array());
+        // Within q the order is the same, within r it is opposite; p against q isn't compared.
+        let input =
+            json!({"ranks_a": [1, 2, 1, 2, 1, 2], "ranks_b": [1, 1, 1, 2, 2, 1], "prompts": [0, 0, 1, 1, 2, 2]});
+        let found = Kind::Rankings.compute(&input, 0.0).unwrap();
+        assert_eq!((&found["pairs"], &found["concordant"], &found["discordant"]), (&json!(3), &json!(1), &json!(1)));
+        // One tie among six things said: p = 1/6, 5/12, 5/12.
+        let expected = 1.0 / 36.0 + 2.0 * 25.0 / 144.0;
+        let kappa = (1.0 / 3.0 - expected) / (1.0 - expected);
+        assert!((found["kappa_ties"].as_f64().unwrap() - kappa).abs() < 1e-12);
+        assert!(found["interval95"]["agree_exact3way"].is_array());
+        let short = json!({"ranks_a": [1, 2], "ranks_b": [1, 2], "prompts": [0]});
+        assert!(Kind::Rankings.compute(&short, 0.0).unwrap_err().to_string().contains("1 entries, expected 2"));
     }
 
     #[test]
