@@ -71,6 +71,43 @@ fn a_report_is_a_page_with_markdown_and_json_beside_it() {
 }
 
 #[test]
+fn a_report_takes_training_runs_and_judgements_and_writes_a_card() {
+    let place = evaluated();
+    place.write(
+        "sft.jsonl",
+        "{\"prompt\": \"a\", \"completion\": \" b\"}\n{\"prompt\": \"c\", \"completion\": \" d\"}\n",
+    );
+    place.run("sft --model tiny --data sft.jsonl --out runs/sft --max-steps 2 --lr 1e-3 --set model.dtype=f32");
+    let rows = (0..4).map(|i| {
+        json!({"prompt": i, "source": "human", "labeler": "ada", "completions": [
+            {"text": "x", "rank": 1 + i % 2, "origin": "tiny"}, {"text": "y", "rank": 2 - i % 2, "origin": "other"}]})
+    });
+    place.write("judged.jsonl", &rows.map(|row| format!("{row}\n")).collect::<String>());
+    place.run("eval report first runs/sft --judgements judged.jsonl --baseline other --out page.html --card card.md");
+    let page = place.read("page.html");
+    assert!(page.contains("How training went") && page.contains("win rate against other"), "{page}");
+    let facts: Value = serde_json::from_str(&place.read("page.json")).unwrap();
+    let tiny = &facts["verdicts"][0]["models"][0];
+    assert_eq!((tiny["model"].as_str(), tiny["win_rate"]["value"].as_f64()), (Some("tiny"), Some(0.5)));
+    assert!(facts["models"][0]["model"]["parameters"].as_u64().unwrap() > 0);
+    assert_eq!(facts["runs"][0]["name"], "sft");
+    assert!(
+        place.read("card.md").contains("# tiny\n")
+            && place.read("card.md").contains("win rate against other, by people")
+    );
+    let check = |arguments: &str, exit: i32, expected: &str| {
+        let (found, told) = code(&place, &format!("eval report first {arguments} --out none.html"));
+        assert!(found == exit && told.contains(expected), "{arguments}: {found}, {told}");
+        assert!(!place.path("none.html").exists() && !place.path("none.md").exists());
+    };
+    check("--card none.md --card-of nobody", 2, "no model `nobody`; there are: tiny");
+    check("tiny", 1, "tiny: not an evaluation: found none of");
+    check("--judgements rows.jsonl", 1, "rows.jsonl:1: no `prompt`");
+    check("--baseline other", 2, "--judgements");
+    check("--judgements judged.jsonl --baseline nobody", 2, "no judgement is of `nobody`");
+}
+
+#[test]
 fn what_is_missing_or_wrong_is_told_before_a_model_is_loaded() {
     let place = evaluated();
     let check = |arguments: &str, exit: i32, expected: &str| {

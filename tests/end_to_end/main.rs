@@ -29,6 +29,7 @@ mod stages;
 mod stub;
 mod training;
 mod truth;
+mod watch;
 mod world;
 
 use assert_cmd::Command;

@@ -1,5 +1,5 @@
 //! Small figures as SVG — lines with bands, marks with intervals, rows of dots — and the self-contained page they stand
-//! on. Written as text: no script, no fonts, nothing fetched; light and dark follow the reader's system, and every
+//! on; and curves in letters for a terminal. Written as text: no script, no fonts, nothing fetched; light and dark follow the reader's system, and every
 //! figure is readable at the width of a phone.
 //!
 //! It knows nothing of what is drawn: names, numbers and units come from the caller. Text is escaped here.
@@ -9,6 +9,7 @@ mod dots;
 mod figure;
 mod frame;
 pub mod page;
+pub mod text;
 
 pub use axis::{Axis, Scale};
 pub use dots::{Dot, DotPlot, Group};

@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 static ASKED: AtomicBool = AtomicBool::new(false);
 
+/// Nothing must be finished, so nothing is said.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
 /// From now on SIGINT and SIGTERM are noted instead of ending the process at once. Asking again changes nothing.
 pub fn listen() -> Result<(), CommandError> {
     static LISTENING: OnceLock<Result<(), String>> = OnceLock::new();
@@ -13,9 +16,18 @@ pub fn listen() -> Result<(), CommandError> {
     result.clone().map_err(|error| CommandError::input(format!("signal handler: {error}")))
 }
 
+/// The same for a command that only looks on: it ends without a word.
+pub fn listen_quietly() -> Result<(), CommandError> {
+    QUIET.store(true, Ordering::SeqCst);
+    listen()
+}
+
 fn note() {
     if ASKED.swap(true, Ordering::SeqCst) {
         std::process::exit(130);
+    }
+    if QUIET.load(Ordering::SeqCst) {
+        return;
     }
     eprintln!("\ninterrupted: finishing what must be finished; once more to stop at once");
 }

@@ -89,6 +89,14 @@ pub enum EvalError {
         /// Why.
         problem: String,
     },
+    /// A file or folder of a report's material can't be understood.
+    #[error("{}: {problem}", path.display())]
+    Damaged {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// Two evaluations can't be compared.
     #[error("{0}")]
     Incomparable(String),

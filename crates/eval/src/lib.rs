@@ -15,6 +15,7 @@ mod encode;
 mod error;
 mod estimate;
 mod exact;
+pub mod facet;
 pub mod instruction;
 mod item;
 mod metric;

@@ -1,14 +1,43 @@
 //! What evaluations say together, for a person: facts first, then a page or Markdown made of them.
 //!
-//! Nothing is added to the numbers: every statement of the report follows from the evaluations' files. Judgements that
-//! nobody gave are a section that says n = 0.
+//! Nothing is added to the numbers: every statement of the report follows from the files that were given. A section
+//! without data says n = 0 and how to collect it. docs/report.md says of each section what it is and where it comes from.
 
+mod best_of_n;
+mod block;
+mod calibration;
+mod card;
+mod curves;
+#[cfg(test)]
+mod fixture;
 mod html;
+mod judgement;
 mod markdown;
+mod material;
+mod measured;
+mod origin;
+mod overoptimisation;
+mod parts;
+mod quality;
+mod role;
+mod tax;
+
+pub use best_of_n::BestOfN;
+pub use calibration::{Part as AccuracyPart, Reliability, RewardAccuracy, Share};
+pub use judgement::read as read_judgements;
+pub use judgement::{HeldOut, Judged, Judgement, ModelVerdict, VerdictPart, Verdicts};
+pub use material::{Material, TrainingRun};
+pub use measured::Measured;
+pub use overoptimisation::{Curve, CurvePoint, Fitted};
+pub use parts::{Part, PartTable};
+pub use role::Role;
+pub use tax::Tax;
+
+use block::Section;
 
 use crate::compare::{Comparison, Difference, Verdict};
 use crate::item::Answer;
-use crate::result::{Evaluation, ItemResult, ModelResult, TaskResult};
+use crate::result::{ItemResult, ModelResult, TaskResult};
 use crate::{EvalError, task};
 use record::Prompt;
 use serde::Serialize;
@@ -29,8 +58,20 @@ pub struct Report {
     pub command: String,
     /// Who was evaluated; the first is what the others are compared with.
     pub models: Vec<ModelResult>,
+    /// What each of them is.
+    pub roles: Vec<Role>,
     /// Each other model against the first.
     pub comparisons: Vec<Comparison>,
+    /// What reinforcement costs on public tasks.
+    pub taxes: Vec<Tax>,
+    /// Numbers by category, use-case, language, labeler.
+    pub parts: Vec<PartTable>,
+    /// What people and others in their place said, by source.
+    pub verdicts: Vec<Verdicts>,
+    /// Proxy and gold against √KL.
+    pub overoptimisation: Vec<Curve>,
+    /// The training runs that were given.
+    pub runs: Vec<TrainingRun>,
     /// Answers side by side.
     pub samples: Vec<Sampled>,
     /// Instructions that the last model doesn't follow.
@@ -53,10 +94,11 @@ pub struct Sampled {
 }
 
 impl Report {
-    /// A report of evaluations, in the order given; names that occur twice are numbered.
-    pub fn new(command: String, evaluations: Vec<Evaluation>) -> Result<Report, EvalError> {
+    /// A report of this material, in the order given; names that occur twice are numbered.
+    pub fn new(command: String, mut material: Material) -> Result<Report, EvalError> {
         let mut models: Vec<ModelResult> = Vec::new();
-        for mut model in evaluations.into_iter().flat_map(|evaluation| evaluation.models) {
+        for mut model in std::mem::take(&mut material.evaluations).into_iter().flat_map(|evaluation| evaluation.models)
+        {
             let taken = |name: &str| models.iter().any(|known| known.model.name == name);
             let plain = model.model.name.clone();
             let numbered = (2..).map(|i| format!("{plain}-{i}"));
@@ -65,21 +107,38 @@ impl Report {
             }
             models.push(model);
         }
-        let Some(first) = models.first() else {
-            return Err(EvalError::Incomparable("no models: nothing to report".to_owned()));
-        };
+        material::name_apart(&mut material.runs);
+        let Material { runs, best_of_n, judgements, .. } = &material;
+        if models.is_empty() && runs.is_empty() && best_of_n.is_empty() && judgements.is_empty() {
+            return Err(EvalError::Incomparable("no models, runs or judgements: nothing to report".to_owned()));
+        }
+        let roles: Vec<Role> = models.iter().map(|model| Role::of(&model.model, runs)).collect();
         let mut limits = Vec::new();
         let mut comparisons = Vec::new();
-        for other in &models[1..] {
-            match compare(first, other, &mut limits) {
+        for other in models.iter().skip(1) {
+            match compare(&models[0], other, &mut limits) {
                 Ok(comparison) => comparisons.push(comparison),
                 Err(EvalError::Incomparable(why)) => limits.push(why),
                 Err(error) => return Err(error),
             }
         }
-        limits.extend(limits_of(&models, &comparisons));
-        let (samples, mistakes) = (samples(&models), mistakes(&models));
-        Ok(Report { command, models, comparisons, samples, mistakes, limits })
+        let verdicts = said(&material, &models, &roles)?;
+        let parts = parts::tables(&models);
+        limits.extend(limits_of(&models, &comparisons, &parts, &verdicts));
+        Ok(Report {
+            command,
+            taxes: tax::taxes(&models, &roles),
+            samples: samples(&models),
+            mistakes: mistakes(&models),
+            overoptimisation: overoptimisation::curves(&material),
+            runs: material.runs,
+            models,
+            roles,
+            comparisons,
+            parts,
+            verdicts,
+            limits,
+        })
     }
 
     /// A page of its own.
@@ -90,6 +149,39 @@ impl Report {
     /// The same as Markdown, without figures.
     pub fn to_markdown(&self) -> String {
         markdown::text(self)
+    }
+
+    /// A card of one model as Markdown; of the last one when no name is given.
+    pub fn card(&self, name: Option<&str>) -> Result<String, EvalError> {
+        card::card(self, name)
+    }
+
+    /// What the page is called.
+    fn title(&self) -> String {
+        let models: Vec<&str> = self.models.iter().map(|model| model.model.name.as_str()).collect();
+        let runs: Vec<&str> = self.runs.iter().map(|run| run.name.as_str()).collect();
+        match (models.is_empty(), runs.is_empty()) {
+            (false, _) => format!("Evaluation: {}", models.join(", ")),
+            (true, false) => format!("Training: {}", runs.join(", ")),
+            (true, true) => "Evaluation".to_owned(),
+        }
+    }
+
+    /// A colour a model: its role's where no two models have the same role.
+    fn colours(&self) -> impl Iterator<Item = usize> + '_ {
+        let unique = self.roles.iter().collect::<std::collections::BTreeSet<_>>().len() == self.roles.len();
+        let colour = move |(idx, role): (usize, &Role)| if unique { role.colour() } else { idx % chart::COLOURS };
+        self.roles.iter().enumerate().map(colour)
+    }
+
+    /// What is read after the tables of the tasks: the same on the page and in Markdown.
+    fn after_results(&self) -> Vec<Section> {
+        let mut sections = vec![parts::section(self), tax::section(self)];
+        sections.extend(judgement::sections(self));
+        sections.push(calibration::section(&self.runs));
+        sections.push(overoptimisation::section(&self.overoptimisation, &self.runs));
+        sections.push(curves::section(&self.runs));
+        sections
     }
 
     /// Tasks of any model, in the order of the registry.
@@ -106,6 +198,51 @@ impl Report {
             .filter(|(_, difference)| difference.verdict == verdict)
             .collect()
     }
+}
+
+/// What people and others said; a baseline that nobody judged is refused.
+fn said(material: &Material, models: &[ModelResult], roles: &[Role]) -> Result<Vec<Verdicts>, EvalError> {
+    let find = |name: &str| models.iter().find(|model| model.model.name == name);
+    let names: Vec<String> = models.iter().map(|model| model.model.name.clone()).collect();
+    // Against the SFT model, as the lecture does, unless another is named.
+    let sft = roles.iter().position(|role| *role == Role::Sft).map(|at| names[at].clone());
+    let verdicts = judgement::verdicts(material, &|name| find(name)?.model.parameters, &names, sft.as_deref());
+    if let Some(name) = &material.baseline
+        && !verdicts.iter().any(|verdicts| verdicts.models.iter().any(|model| model.model == *name))
+    {
+        let judged: Vec<&str> = verdicts.iter().flat_map(|v| &v.models).map(|model| model.model.as_str()).collect();
+        let message = format!("no judgement is of `{name}`; there are some of: {}", judged.join(", "));
+        return Err(EvalError::Incomparable(message));
+    }
+    Ok(verdicts)
+}
+
+/// What changed for the better or worse against the first model; of one model, or of all.
+fn changes_section(report: &Report, of: Option<&str>, verdict: Verdict) -> Section {
+    let title = if verdict == Verdict::Worse { "What got worse" } else { "What got better" };
+    let mut section = Section::new(title);
+    let is_first = of.is_some_and(|name| report.models.first().is_some_and(|first| first.model.name == name));
+    if report.comparisons.is_empty() || is_first {
+        section.text("n = 0: there is no other model to compare it with.");
+        return section;
+    }
+    let found: Vec<(&str, &Difference)> =
+        report.changes(verdict).into_iter().filter(|(model, _)| of.is_none_or(|name| *model == name)).collect();
+    if found.is_empty() {
+        section.text("Nothing beyond its 95 % interval.");
+        return section;
+    }
+    section.text(format!("Against {}, paired by item.", report.models[0].model.name));
+    let row = |(model, d): &(&str, &Difference)| {
+        let change =
+            d.interval.map_or_else(String::new, |[low, high]| format!("{:+.4} [{low:+.4}, {high:+.4}]", d.difference));
+        let metric = format!("{}/{}", d.task, d.metric);
+        let (a, b, n) = (format!("{:.4}", d.a), format!("{:.4}", d.b), d.n.to_string());
+        vec![metric, (*model).to_owned(), a, b, change, n, format!("{:.3}", d.sign_p_holm)]
+    };
+    let head = ["metric", "model", "before", "after", "difference", "n", "p (sign test, Holm)"];
+    section.table(&head, found.iter().map(row).collect());
+    section
 }
 
 /// Compares what can be compared: tasks whose items or versions differ are told of and left out.
@@ -131,7 +268,12 @@ fn result_of<'a>(model: &'a ModelResult, task: &str) -> Option<&'a TaskResult> {
 }
 
 /// What the numbers say about their own reach.
-fn limits_of(models: &[ModelResult], comparisons: &[Comparison]) -> Vec<String> {
+fn limits_of(
+    models: &[ModelResult],
+    comparisons: &[Comparison],
+    parts: &[PartTable],
+    verdicts: &[Verdicts],
+) -> Vec<String> {
     let mut limits = Vec::new();
     for model in models {
         for task in &model.tasks {
@@ -158,7 +300,32 @@ fn limits_of(models: &[ModelResult], comparisons: &[Comparison]) -> Vec<String> 
             }
         }
     }
-    limits.push("what people prefer: n = 0. No number above is a judgement of a person".to_owned());
+    for table in parts {
+        let few = table.parts.iter().filter(|part| part.n < FEW).count();
+        if few > 0 {
+            let (task, field, all) = (&table.task, &table.field, table.parts.len());
+            limits.push(format!("{task} by {field}: {few} of {all} parts have fewer than {FEW} items"));
+        }
+    }
+    for told in verdicts {
+        let who = judgement::title(&told.source);
+        if told.prompts < FEW {
+            limits.push(format!("preferred by {who}: {} prompts only", told.prompts));
+        }
+        if let Some(Measured { value, interval: Some([low, _]), n }) = told.longer_wins
+            && low > 0.5
+        {
+            limits.push(format!(
+                "preferred by {who}: the longer answer wins {value:.3} of comparisons (n = {n} prompts), so length is part of what is preferred"
+            ));
+        }
+        if let Some(why) = &told.no_strengths {
+            limits.push(format!("preferred by {who}: no strengths, {why}"));
+        }
+    }
+    if !verdicts.iter().any(|told| told.source == "human") {
+        limits.push("what people prefer: n = 0. No number above is a judgement of a person".to_owned());
+    }
     limits
 }
 

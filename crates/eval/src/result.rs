@@ -51,6 +51,12 @@ pub struct SubjectFacts {
     /// What stood before every prompt.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub primer: String,
+    /// Its parameters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<u64>,
+    /// The coefficient of the pretraining mix, when it was reinforced with one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mix: Option<f64>,
     /// What it was made from, as its run tells it.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub lineage: Value,
@@ -97,6 +103,9 @@ pub struct ItemResult {
     /// Its part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slice: Option<String>,
+    /// What its row says of itself, of the fields that tell parts apart ([`crate::facet::FIELDS`]).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub about: BTreeMap<String, String>,
     /// What was to be completed, when something was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<record::Prompt>,

@@ -3,6 +3,7 @@
 use crate::cache::{self, AnswerCache};
 use crate::checks;
 use crate::estimate::Estimate;
+use crate::facet;
 use crate::item::{Answer, Ask, Item};
 use crate::result::{ItemResult, TaskResult};
 use crate::subject::{Prepared, Subject};
@@ -49,6 +50,7 @@ pub fn run(
         let what = "a model to measure divergence from: --reference M";
         return Err(EvalError::Needs { task: task.name().to_owned(), what });
     }
+    let mut about = facet::of(task, settings)?;
     let (answers, n_cached) = answers(task, &items, subject, options)?;
     let mut found = Vec::new();
     for (item, answer) in items.iter().zip(answers) {
@@ -59,7 +61,8 @@ pub fn run(
             Ask::Completions { prompt, .. } => Some(prompt.clone()),
             _ => None,
         };
-        found.push(ItemResult { id: item.id.clone(), slice: item.slice.clone(), prompt, scores, answer });
+        let about = about.remove(&item.id).unwrap_or_default();
+        found.push(ItemResult { id: item.id.clone(), slice: item.slice.clone(), about, prompt, scores, answer });
     }
     let n_too_long = found.iter().filter(|item| matches!(item.answer, Answer::TooLong { .. })).count();
     let mut sources = BTreeMap::new();

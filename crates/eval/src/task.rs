@@ -131,7 +131,7 @@ pub fn find(name: &str) -> Result<&'static dyn Task, EvalError> {
 }
 
 impl Data {
-    fn read(self, task: &'static str, settings: &Settings) -> Result<Vec<Row>, EvalError> {
+    pub(crate) fn read(self, task: &'static str, settings: &Settings) -> Result<Vec<Row>, EvalError> {
         match (self, &settings.data) {
             (_, Some(path)) => read(path),
             (Data::Shipped(text), None) => rows(&PathBuf::from(format!("<{task}>")), BufReader::new(text.as_bytes())),

@@ -180,6 +180,7 @@ mod tests {
         let item = |(row, &given): (&Value, &usize)| ItemResult {
             id: format!("{}/{}", row["row"], row["template"].as_str().unwrap()),
             slice: None,
+            about: Default::default(),
             prompt: None,
             scores: vec![Score::yes("accuracy", row["gold"] == given)],
             answer: Answer::Choices {

@@ -1,5 +1,7 @@
 //! `helpmate runs`.
 
+mod watch;
+
 use crate::error::{CommandError, of_file};
 use crate::{output, table};
 use clap::Args;
@@ -9,12 +11,19 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// List the runs in a folder, with how far each came
+///
+/// With --watch, the curves of one run while it trains, drawn anew every second: loss, held-out loss, reward, KL and what
+/// else its stage measures, with the time left. It ends when the run does, or with Ctrl-C, which leaves the run alone.
+/// Where stdout is no terminal it prints a line a step instead.
 #[derive(Args)]
-#[command(after_help = "Example:\n  helpmate runs runs/")]
+#[command(after_help = "Examples:\n  helpmate runs runs/\n  helpmate runs --watch runs/ppo")]
 pub struct Runs {
     /// A folder of run folders, or one run folder
     #[arg(default_value = ".")]
     folder: PathBuf,
+    /// Show one run's curves while it trains
+    #[arg(long, conflicts_with = "json")]
+    watch: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -36,6 +45,9 @@ struct RunState {
 
 impl Runs {
     pub fn run(self) -> Result<(), CommandError> {
+        if self.watch {
+            return watch::watch(&self.folder);
+        }
         let runs: Vec<RunState> = self.find()?.iter().map(|path| look_at(path)).collect();
         if runs.is_empty() && !self.json {
             eprintln!(
@@ -67,12 +79,7 @@ fn look_at(path: &Path) -> RunState {
     let last = run::metrics::read_lines(&path.join("metrics.jsonl")).ok().and_then(|mut lines| lines.pop());
     let number = |name: &str| last.as_ref().and_then(|line| line.get(name)).and_then(serde_json::Value::as_f64);
     let checkpoints = std::fs::read_dir(path.join("checkpoints")).into_iter().flatten().flatten();
-    let state = match () {
-        () if lineage.is_none() => "damaged",
-        () if is_locked(path) => "running",
-        () if path.join("final/config.json").is_file() => "done",
-        () => "stopped",
-    };
+    let state = if lineage.is_none() { "damaged" } else { state(path) };
     let of_lineage = |get: fn(&Lineage) -> String| lineage.as_ref().map(get).unwrap_or_default();
     RunState {
         path: path.display().to_string(),
@@ -84,6 +91,15 @@ fn look_at(path: &Path) -> RunState {
         started: of_lineage(|lineage| lineage.started.clone()),
         parent: of_lineage(|lineage| lineage.parent.path.display().to_string()),
         note: of_lineage(|lineage| lineage.source.note.clone()),
+    }
+}
+
+/// How a run stands that is one.
+fn state(path: &Path) -> &'static str {
+    match () {
+        () if is_locked(path) => "running",
+        () if path.join("final/config.json").is_file() => "done",
+        () => "stopped",
     }
 }
 

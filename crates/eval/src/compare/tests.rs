@@ -11,6 +11,7 @@ fn model(name: &str, tokenizer: &str, accuracies: &[f64], losses: &[f64]) -> Mod
     let item = |(idx, (acc, loss)): (usize, (&f64, &f64))| ItemResult {
         id: format!("item-{idx}"),
         slice: None,
+        about: Default::default(),
         prompt: None,
         scores: vec![Score::of("acc", *acc), Score::of("loss", *loss)],
         answer: Answer::TooLong { tokens: 0, context: 0 },
@@ -27,6 +28,8 @@ fn model(name: &str, tokenizer: &str, accuracies: &[f64], losses: &[f64]) -> Mod
             arithmetic: String::new(),
             chat: false,
             primer: String::new(),
+            parameters: None,
+            mix: None,
             lineage: serde_json::Value::Null,
         },
         tasks: vec![TaskResult {

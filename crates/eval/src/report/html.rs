@@ -1,32 +1,31 @@
 //! The report as one self-contained page.
 
-use super::{Report, Sampled, result_of};
-use crate::compare::{Difference, Verdict};
+use super::block::Section;
+use super::{Report, Sampled, changes_section, quality, result_of};
+use crate::compare::Verdict;
 use crate::estimate::Estimate;
 use crate::task;
-use chart::{Axis, COLOURS, Dot, DotPlot, Group, escape};
+use chart::{Axis, Dot, DotPlot, Group, escape};
 use std::collections::HashSet;
 
 /// The page.
 pub fn page(report: &Report) -> String {
-    let names: Vec<&str> = report.models.iter().map(|model| model.model.name.as_str()).collect();
-    let inside = [
+    let mut inside = vec![
         summary(report),
         section("Methods", &methods(report)),
+        quality::section(report).html(),
+        changes_section(report, None, Verdict::Worse).html(),
+        changes_section(report, None, Verdict::Better).html(),
         section("Results", &results(report)),
-        section("What got worse", &changes(report, Verdict::Worse, "worse")),
-        section("What got better", &changes(report, Verdict::Better, "better")),
+    ];
+    inside.extend(report.after_results().iter().map(Section::html));
+    inside.extend([
         section("Answers side by side", &samples(&report.samples, true)),
         section("Still makes simple mistakes", &mistakes(report)),
-        section("Preferred by people", PEOPLE),
         section("Limits", &list(&report.limits)),
-    ];
-    chart::page::page(&format!("Evaluation: {}", names.join(", ")), &inside.concat())
+    ]);
+    chart::page::page(&report.title(), &inside.concat())
 }
-
-const PEOPLE: &str = "<p>n = 0: these evaluations hold no judgements. Let people rank the models' answers to the same \
-    prompts, sources hidden; <code>helpmate stats win-rate</code> and <code>bradley-terry</code> then say who is \
-    preferred and how sure that is.</p>";
 
 fn section(title: &str, inside: &str) -> String {
     format!("<section><h2>{}</h2>\n{inside}</section>\n", escape(title))
@@ -159,7 +158,7 @@ fn figures(report: &Report, task: &str, metrics: &[String]) -> String {
     };
     let groups: Vec<Group> = metrics.iter().map(group).filter(|group| group.dots.iter().any(Option::is_some)).collect();
     let series =
-        report.models.iter().enumerate().map(|(idx, model)| (model.model.name.clone(), idx % COLOURS)).collect();
+        report.colours().zip(&report.models).map(|(colour, model)| (model.model.name.clone(), colour)).collect();
     let plot = DotPlot {
         title: format!("{task}, with 95 % intervals"),
         axis: Axis::new("value"),
@@ -168,31 +167,6 @@ fn figures(report: &Report, task: &str, metrics: &[String]) -> String {
         reference: None,
     };
     format!("<div class=\"charts\">{}</div>\n", plot.to_html())
-}
-
-fn changes(report: &Report, verdict: Verdict, class: &str) -> String {
-    let found = report.changes(verdict);
-    if report.comparisons.is_empty() {
-        return "<p>One model: nothing to compare it with.</p>".to_owned();
-    }
-    if found.is_empty() {
-        return "<p>Nothing beyond its 95 % interval.</p>".to_owned();
-    }
-    let first = &report.models[0].model.name;
-    let header = ["metric", "model", "before", "after", "difference", "n", "p (sign test, Holm)"].map(str::to_owned);
-    let row = |(model, d): &(&str, &Difference)| {
-        let change =
-            d.interval.map_or_else(String::new, |[low, high]| format!("{:+.4} [{low:+.4}, {high:+.4}]", d.difference));
-        let mut cells =
-            [format!("{}/{}", d.task, d.metric), (*model).to_owned(), format!("{:.4}", d.a), format!("{:.4}", d.b)]
-                .map(|text| cell(&text))
-                .to_vec();
-        cells.push(format!("<td class=\"{class}\">{}</td>", escape(&change)));
-        cells.extend([d.n.to_string(), format!("{:.3}", d.sign_p_holm)].map(|text| cell(&text)));
-        cells
-    };
-    let rows: Vec<Vec<String>> = found.iter().map(row).collect();
-    format!("<p>Against {}, paired by item.</p>\n{}", escape(first), table(&header, &rows))
 }
 
 fn mistakes(report: &Report) -> String {

@@ -1,12 +1,13 @@
 //! The report as Markdown: the tables, without figures.
 
-use super::{Report, result_of};
-use crate::compare::{Difference, Verdict};
+use super::block::Section;
+use super::{Report, changes_section, quality, result_of};
+use crate::compare::Verdict;
 
 /// The text.
 pub fn text(report: &Report) -> String {
     let names: Vec<&str> = report.models.iter().map(|model| model.model.name.as_str()).collect();
-    let mut text = format!("# Evaluation: {}\n\n`{}`\n\n## Methods\n\n", names.join(", "), report.command);
+    let mut text = format!("# {}\n\n`{}`\n\n## Methods\n\n", report.title(), report.command);
     text +=
         "Each number is a mean or ratio over items with its 95 % interval and n; differences are paired by item.\n\n";
     text += "| model | from | arithmetic | chat template | identity |\n|---|---|---|---|---|\n";
@@ -20,6 +21,10 @@ pub fn text(report: &Report) -> String {
             facts.arithmetic,
             facts.identity
         );
+    }
+    text += &quality::section(report).markdown();
+    for verdict in [Verdict::Worse, Verdict::Better] {
+        text += &changes_section(report, None, verdict).markdown();
     }
     text += "\n## Results\n";
     for task in report.tasks() {
@@ -38,32 +43,9 @@ pub fn text(report: &Report) -> String {
             text += &format!("| {metric} | {} |\n", cells.collect::<Vec<_>>().join(" | "));
         }
     }
-    for (title, verdict) in [("What got worse", Verdict::Worse), ("What got better", Verdict::Better)] {
-        text += &format!("\n## {title}\n\n{}", changes(&report.changes(verdict)));
-    }
-    text += "\n## Preferred by people\n\nn = 0: these evaluations hold no judgements.\n\n## Limits\n\n";
+    text.extend(report.after_results().iter().map(Section::markdown));
+    text += "\n## Limits\n\n";
     text.extend(report.limits.iter().map(|limit| format!("- {limit}\n")));
-    text
-}
-
-fn changes(found: &[(&str, &Difference)]) -> String {
-    if found.is_empty() {
-        return "Nothing beyond its 95 % interval.\n".to_owned();
-    }
-    let mut text = "| metric | model | before | after | difference | n |\n|---|---|---|---|---|---|\n".to_owned();
-    for (model, d) in found {
-        let [low, high] = d.interval.unwrap_or([f64::NAN; 2]);
-        text += &format!(
-            "| {}/{} | {} | {:.4} | {:.4} | {:+.4} [{low:+.4}, {high:+.4}] | {} |\n",
-            d.task,
-            d.metric,
-            plain(model),
-            d.a,
-            d.b,
-            d.difference,
-            d.n
-        );
-    }
     text
 }
 

@@ -2,8 +2,7 @@
 
 use crate::error::CommandError;
 use crate::output;
-use ::eval::Evaluation;
-use ::eval::report::Report as Facts;
+use ::eval::report::{Material, Report as Facts};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -11,16 +10,35 @@ use std::path::{Path, PathBuf};
 ///
 /// A self-contained HTML file, with the same as Markdown and JSON beside it: what was compared and from what, every
 /// number with its interval and n, figures, answers side by side, what got worse as plainly as what got better, and the
-/// limits that the numbers themselves imply. The first model is what the others are compared with. Prints the page's path.
+/// limits that the numbers themselves imply. The first model is what the others are compared with. Folders of training
+/// runs add their curves, over-optimisation and the reward model's calibration; --judgements what people said, by source.
+/// A section without data says so. docs/report.md tells of every section. Prints the page's path.
 #[derive(Args)]
-#[command(after_help = "Example:\n  helpmate eval report evals/base evals/sft --out report.html")]
+#[command(
+    after_help = "Examples:\n  helpmate eval report evals/base evals/sft --out report.html\n  helpmate eval report evals/all runs/rm runs/ppo runs/best-of-32 --judgements rankings.jsonl --card CARD.md"
+)]
 pub struct Report {
-    /// Folders that `helpmate eval run --out` wrote
+    /// Folders that `helpmate eval run --out` wrote, folders of training runs, and what `helpmate reject` wrote
     #[arg(value_name = "RUN", required = true)]
-    evaluations: Vec<PathBuf>,
+    folders: Vec<PathBuf>,
+    /// Rankings and ratings that say which model wrote what (`helpmate label export`)
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    judgements: Vec<PathBuf>,
+    /// The model that win rates are against; the SFT model, else the first, when absent
+    #[arg(long, value_name = "NAME", requires = "judgements")]
+    baseline: Option<String>,
+    /// Groups of labelers that no model was trained on
+    #[arg(long, value_name = "NAME", num_args = 1.., requires = "judgements")]
+    held_out_group: Vec<String>,
     /// The page; `.md` and `.json` stand beside it
     #[arg(long, value_name = "FILE", default_value = "report.html")]
     out: PathBuf,
+    /// Also a model card of one model, as Markdown
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    card: Option<PathBuf>,
+    /// The model that the card is of; the last one when absent
+    #[arg(long, value_name = "NAME", requires = "card")]
+    card_of: Option<String>,
     /// Print the facts as JSON and write nothing
     #[arg(long)]
     json: bool,
@@ -28,17 +46,44 @@ pub struct Report {
 
 impl Report {
     pub fn run(self) -> Result<(), CommandError> {
-        let read = |folder: &PathBuf| Evaluation::read(folder);
-        let evaluations = self.evaluations.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        let folders: Vec<String> = self.evaluations.iter().map(|folder| folder.display().to_string()).collect();
-        let facts = Facts::new(format!("helpmate eval report {}", folders.join(" ")), evaluations)?;
+        let mut material = Material {
+            judgements: ::eval::report::read_judgements(&self.judgements)?,
+            baseline: self.baseline.clone(),
+            held_out_groups: self.held_out_group.clone(),
+            ..Material::default()
+        };
+        for folder in &self.folders {
+            material.add(folder)?;
+        }
+        let facts = Facts::new(self.command(), material)?;
         if self.json {
             return output::report(&facts, true, |_| String::new());
         }
+        // A card of nobody is told before anything is written.
+        let card = self.card.as_deref().map(|path| Ok((path, facts.card(self.card_of.as_deref())?)));
+        let card = card.transpose().map_err(|error: ::eval::EvalError| CommandError::from(error))?;
         write(&self.out.with_extension("md"), &facts.to_markdown())?;
         write(&self.out.with_extension("json"), &serde_json::to_string_pretty(&facts).map_err(CommandError::input)?)?;
+        if let Some((path, text)) = card {
+            write(path, &text)?;
+        }
         write(&self.out, &facts.to_html())?;
         output::path(&self.out)
+    }
+
+    /// The command that makes this report again.
+    fn command(&self) -> String {
+        let mut words = vec!["helpmate eval report".to_owned()];
+        words.extend(self.folders.iter().map(|folder| folder.display().to_string()));
+        for (option, values) in [("--judgements", &self.judgements)] {
+            if !values.is_empty() {
+                words.push(option.to_owned());
+                words.extend(values.iter().map(|path| path.display().to_string()));
+            }
+        }
+        words.extend(self.baseline.iter().map(|name| format!("--baseline {name}")));
+        words.extend(self.held_out_group.iter().map(|name| format!("--held-out-group {name}")));
+        words.join(" ")
     }
 }
 

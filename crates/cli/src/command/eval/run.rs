@@ -297,6 +297,8 @@ impl Run {
             arithmetic,
             chat,
             primer: primer.to_owned(),
+            parameters: Some(model.parameter_counts().0 as u64),
+            mix: mix(&path),
             lineage: lineage(&path),
         };
         let mut results = Vec::new();
@@ -366,6 +368,12 @@ fn lineage(path: &Path) -> Value {
     let run = path.parent().map(|run| run.join("lineage.json"));
     let text = run.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or(Value::Null)
+}
+
+/// The coefficient of the pretraining mix that a model was reinforced with.
+fn mix(path: &Path) -> Option<f64> {
+    let run = path.parent().filter(|run| run.join("lineage.json").is_file())?;
+    ::eval::report::TrainingRun::read(run).ok()?.mix
 }
 
 fn tell_of_tokenizers(evaluation: &Evaluation) {
