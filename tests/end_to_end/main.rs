@@ -19,6 +19,7 @@ mod pages;
 mod pull;
 mod quickstart;
 mod references;
+mod respondents;
 mod reward_service;
 mod rewards;
 mod self_instruct;

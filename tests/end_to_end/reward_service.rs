@@ -1,4 +1,4 @@
-//! A reward service on this machine, for tests: answers as it is told to, and counts.
+//! A service of rewards or scores on this machine, for tests: answers as it is told to, and counts.
 
 use serde_json::{Value, json};
 use std::io::Write;
@@ -26,7 +26,7 @@ pub struct RewardService {
 }
 
 impl RewardService {
-    /// `answer` gets the number of the request, from 1, and the completions it is about.
+    /// `answer` gets the number of the request, from 1, and the completions (or texts) it is about.
     pub fn start(answer: impl Fn(usize, &[String]) -> Answer + Send + Sync + 'static) -> RewardService {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/reward", listener.local_addr().unwrap());
@@ -58,7 +58,10 @@ fn serve(mut stream: TcpStream, count: &AtomicUsize, answer: &dyn Fn(usize, &[St
     let Some(question) = testkit::http::json_body(&stream) else { return };
     let items = question["items"].as_array().cloned().unwrap_or_default();
     let text = |item: &Value| item["completion"].as_str().unwrap_or_default().to_string();
-    let completions: Vec<String> = items.iter().map(text).collect();
+    let mut completions: Vec<String> = items.iter().map(text).collect();
+    // Of a scoring service: bare texts.
+    let texts = question["texts"].as_array().into_iter().flatten();
+    completions.extend(texts.filter_map(|text| text.as_str().map(str::to_owned)));
     let number = count.fetch_add(1, Ordering::SeqCst) + 1;
     let (status, body) = match answer(number, &completions) {
         Answer::Rewards(rewards) => (200, json!({"rewards": rewards}).to_string()),

@@ -122,6 +122,8 @@ mod tests {
             offline: true,
             reward_token: None,
             reward_timeout: None,
+            scorer_token: None,
+            scorer_timeout: None,
         }
     }
 

@@ -15,6 +15,10 @@ pub struct Context {
     pub offline: bool,
     /// Sent to reward endpoints as `Authorization: Bearer …`.
     pub reward_token: Option<String>,
+    /// Sent to scoring services as `Authorization: Bearer …`.
+    pub scorer_token: Option<String>,
+    /// How long a scoring service may take to answer; the client's own patience when absent.
+    pub scorer_timeout: Option<Duration>,
     /// How long a reward endpoint may take to answer; the client's own patience when absent.
     pub reward_timeout: Option<Duration>,
 }
@@ -39,17 +43,21 @@ impl Context {
         hub.token = variable("HF_TOKEN");
         hub.certificates = variable("SSL_CERT_FILE").or_else(|| variable("REQUESTS_CA_BUNDLE")).map(PathBuf::from);
         let offline = variable("HF_HUB_OFFLINE").is_some_and(|value| !matches!(value.as_str(), "0" | "false"));
-        let reward_timeout = variable("HELPMATE_REWARD_TIMEOUT").map(|value| seconds(&value)).transpose()?;
+        let reward_timeout = seconds("HELPMATE_REWARD_TIMEOUT")?;
         let reward_token = variable("HELPMATE_REWARD_TOKEN");
-        Ok(Context { cache: Cache::new(root), hub, offline, reward_token, reward_timeout })
+        let scorer_timeout = seconds("HELPMATE_SCORER_TIMEOUT")?;
+        let scorer_token = variable("HELPMATE_SCORER_TOKEN");
+        let cache = Cache::new(root);
+        Ok(Context { cache, hub, offline, reward_token, reward_timeout, scorer_token, scorer_timeout })
     }
 }
 
-fn seconds(value: &str) -> Result<Duration, CommandError> {
+/// A variable that is a time.
+fn seconds(name: &str) -> Result<Option<Duration>, CommandError> {
+    let Some(value) = variable(name) else { return Ok(None) };
     let parsed = value.parse().ok().filter(|seconds| *seconds > 0.0).map(Duration::try_from_secs_f64);
-    parsed.and_then(Result::ok).ok_or_else(|| {
-        CommandError::usage(format!("HELPMATE_REWARD_TIMEOUT is {value:?}, expected seconds, more than 0"))
-    })
+    let wrong = || CommandError::usage(format!("{name} is {value:?}, expected seconds, more than 0"));
+    parsed.and_then(Result::ok).map(Some).ok_or_else(wrong)
 }
 
 /// A variable that is set to something.

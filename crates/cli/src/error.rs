@@ -214,6 +214,12 @@ impl From<eval::EvalError> for CommandError {
             E::Interrupted { .. } => {
                 CommandError::new(Kind::Interrupted, error).hint("the same command goes on where it stopped")
             }
+            E::Scorer { missing: true, .. } => CommandError::missing(error).hint(
+                "HELPMATE_SCORER_TIMEOUT sets the seconds that an answer may take (60), HELPMATE_SCORER_TOKEN a bearer's \
+                 token; what was said is kept, and the same command goes on",
+            ),
+            E::Scorer { .. } => CommandError::input(error)
+                .hint("docs/tasks/toxicity.md has the file's format, and what a service is asked and how it must answer"),
             _ => CommandError::input(error),
         }
     }

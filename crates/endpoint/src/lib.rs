@@ -4,4 +4,6 @@
 mod agent;
 pub mod completion;
 pub mod hub;
+mod question;
 pub mod reward;
+pub mod score;

@@ -2,12 +2,11 @@
 //!
 //! One POST a batch: `{"items": [{"prompt": …, "completion": …}, …]}`, the prompt a string or a list of messages.
 //! The answer is `{"rewards": [number, …]}`, one an item, in their order.
+use crate::question::{Failure, Service, beginning};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::time::Duration;
 use ureq::Agent;
-
-const ANSWER_BYTES_MAX: u64 = 16 << 20;
 
 /// A completion to be rewarded.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -85,14 +84,6 @@ impl RewardError {
     pub fn is_missing(&self) -> bool {
         !matches!(self, RewardError::Malformed { .. })
     }
-
-    fn may_pass(&self) -> bool {
-        match self {
-            RewardError::Unreachable { .. } => true,
-            RewardError::Status { status, .. } => *status == 429 || *status >= 500,
-            RewardError::Malformed { .. } => false,
-        }
-    }
 }
 
 /// The client.
@@ -127,37 +118,20 @@ impl RewardClient {
     pub fn rewards(&self, items: &[Item<'_>]) -> Result<Vec<f64>, RewardError> {
         let mut rewards = Vec::with_capacity(items.len());
         for batch in items.chunks(self.settings.batch.max(1)) {
-            rewards.extend(self.with_retries(batch)?);
+            rewards.extend(self.ask(batch)?);
         }
         Ok(rewards)
     }
 
-    fn with_retries(&self, items: &[Item<'_>]) -> Result<Vec<f64>, RewardError> {
-        let mut wait = self.settings.backoff;
-        for _ in 1..self.settings.attempts {
-            match self.ask(items) {
-                Err(error) if error.may_pass() => std::thread::sleep(wait),
-                result => return result,
-            }
-            wait *= 2;
-        }
-        self.ask(items)
-    }
-
     fn ask(&self, items: &[Item<'_>]) -> Result<Vec<f64>, RewardError> {
-        let url = || self.settings.url.clone();
-        let unreachable = |error: ureq::Error| RewardError::Unreachable { url: url(), reason: error.to_string() };
-        let mut request = self.agent.post(&self.settings.url);
-        if let Some(token) = &self.settings.token {
-            request = request.header("Authorization", format!("Bearer {token}"));
-        }
-        let mut response = request.send_json(Question { items }).map_err(unreachable)?;
-        let status = response.status().as_u16();
-        if status != 200 {
-            return Err(RewardError::Status { url: url(), status });
-        }
-        let text = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string().map_err(unreachable)?;
-        let malformed = |found: String| RewardError::Malformed { url: url(), found, expected: items.len() };
+        let RewardSettings { url, token, attempts, backoff, .. } = &self.settings;
+        let service =
+            Service { agent: &self.agent, url, token: token.as_deref(), attempts: *attempts, backoff: *backoff };
+        let text = service.ask(&Question { items }).map_err(|failure| match failure {
+            Failure::Unreachable(reason) => RewardError::Unreachable { url: url.clone(), reason },
+            Failure::Status(status) => RewardError::Status { url: url.clone(), status },
+        })?;
+        let malformed = |found: String| RewardError::Malformed { url: url.clone(), found, expected: items.len() };
         let answer: Answer =
             serde_json::from_str(&text).map_err(|error| malformed(format!("{error} in {}", beginning(&text))))?;
         match answer.rewards.len() {
@@ -166,9 +140,4 @@ impl RewardClient {
             _ => Ok(answer.rewards),
         }
     }
-}
-
-/// What an answer begins with, for messages.
-fn beginning(text: &str) -> String {
-    format!("{:?}", text.chars().take(80).collect::<String>())
 }

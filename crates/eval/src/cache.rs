@@ -2,6 +2,7 @@
 
 use crate::EvalError;
 use crate::item::{Answer, Ask};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::HashMap;
@@ -11,66 +12,82 @@ use std::path::{Path, PathBuf};
 use stdx::{FileError, hash, jsonl};
 
 /// The answers of one subject.
-pub struct AnswerCache {
-    path: PathBuf,
-    answers: HashMap<String, Answer>,
+pub type AnswerCache = Kept<Answer>;
+
+/// What one respondent said, by question.
+#[derive(Debug)]
+pub struct Kept<T> {
+    /// Absent when nothing is to outlive the process.
+    path: Option<PathBuf>,
+    answers: HashMap<String, T>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Line {
+#[derive(Deserialize)]
+struct Line<T> {
     key: String,
-    answer: Answer,
+    answer: T,
 }
 
-impl AnswerCache {
+impl<T: Clone + Serialize + DeserializeOwned> Kept<T> {
+    /// Kept for as long as the process runs.
+    pub fn in_memory() -> Kept<T> {
+        Kept { path: None, answers: HashMap::new() }
+    }
+
     /// The answers of the subject with this identity, in a folder that need not exist. A line that a crash cut short is
     /// passed over: its question is asked again.
-    pub fn open(folder: &Path, identity: &str) -> Result<AnswerCache, EvalError> {
+    pub fn open(folder: &Path, identity: &str) -> Result<Kept<T>, EvalError> {
         std::fs::create_dir_all(folder).map_err(FileError::at(folder, "create"))?;
         let path = folder.join(format!("{}.jsonl", hash::bytes(identity.as_bytes())));
         let mut answers = HashMap::new();
         if path.exists() {
             let file = File::open(&path).map_err(FileError::at(&path, "open"))?;
-            let lines = jsonl::Reader::<_, Line>::new(BufReader::new(file)).flatten();
+            let lines = jsonl::Reader::<_, Line<T>>::new(BufReader::new(file)).flatten();
             answers.extend(lines.map(|(_, line)| (line.key, line.answer)));
         }
-        Ok(AnswerCache { path, answers })
+        Ok(Kept { path: Some(path), answers })
     }
 
     /// An answer given before.
-    pub fn get(&self, key: &str) -> Option<&Answer> {
+    pub fn get(&self, key: &str) -> Option<&T> {
         self.answers.get(key)
     }
 
     /// Keeps a batch of answers; they are on disk afterwards.
-    pub fn put(&mut self, batch: Vec<(String, Answer)>) -> Result<(), EvalError> {
-        let mut text = String::new();
-        if self.ends_mid_line()? {
-            text.push('\n');
+    pub fn put(&mut self, batch: Vec<(String, T)>) -> Result<(), EvalError> {
+        if let Some(path) = &self.path {
+            append(path, &batch)?;
         }
-        for (key, answer) in &batch {
-            let line = json!({ "key": key, "answer": answer });
-            text.push_str(&line.to_string());
-            text.push('\n');
-        }
-        let mut file =
-            OpenOptions::new().create(true).append(true).open(&self.path).map_err(FileError::at(&self.path, "open"))?;
-        file.write_all(text.as_bytes()).map_err(FileError::at(&self.path, "write"))?;
-        file.sync_data().map_err(FileError::at(&self.path, "sync"))?;
         self.answers.extend(batch);
         Ok(())
     }
+}
 
-    fn ends_mid_line(&self) -> Result<bool, EvalError> {
-        use std::io::{Read, Seek, SeekFrom};
-        let Ok(mut file) = File::open(&self.path) else { return Ok(false) };
-        if file.seek(SeekFrom::End(-1)).is_err() {
-            return Ok(false);
-        }
-        let mut last = [0];
-        file.read_exact(&mut last).map_err(FileError::at(&self.path, "read"))?;
-        Ok(last != *b"\n")
+fn append<T: Serialize>(path: &Path, batch: &[(String, T)]) -> Result<(), EvalError> {
+    let mut text = String::new();
+    if ends_mid_line(path)? {
+        text.push('\n');
     }
+    for (key, answer) in batch {
+        let line = json!({ "key": key, "answer": answer });
+        text.push_str(&line.to_string());
+        text.push('\n');
+    }
+    let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(FileError::at(path, "open"))?;
+    file.write_all(text.as_bytes()).map_err(FileError::at(path, "write"))?;
+    file.sync_data().map_err(FileError::at(path, "sync"))?;
+    Ok(())
+}
+
+fn ends_mid_line(path: &Path) -> Result<bool, EvalError> {
+    use std::io::{Read, Seek, SeekFrom};
+    let Ok(mut file) = File::open(path) else { return Ok(false) };
+    if file.seek(SeekFrom::End(-1)).is_err() {
+        return Ok(false);
+    }
+    let mut last = [0];
+    file.read_exact(&mut last).map_err(FileError::at(path, "read"))?;
+    Ok(last != *b"\n")
 }
 
 /// The name of a question: its content, and, where chance has a part in the answer, the seed and its place in the batch.
@@ -93,7 +110,7 @@ mod tests {
         let third = -1.0 / 3.0;
         let mut cache = AnswerCache::open(folder.path(), "model").unwrap();
         cache.put(vec![("a".into(), answer(third))]).unwrap();
-        let mut file = OpenOptions::new().append(true).open(&cache.path).unwrap();
+        let mut file = OpenOptions::new().append(true).open(cache.path.as_ref().unwrap()).unwrap();
         file.write_all(b"{\"key\":\"b\",\"ans").unwrap();
         let mut cache = AnswerCache::open(folder.path(), "model").unwrap();
         assert_eq!(cache.get("b"), None);

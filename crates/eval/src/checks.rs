@@ -41,3 +41,19 @@ pub fn scores(task: &dyn Task, id: &str, scores: &[Score]) -> Result<(), EvalErr
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_that_are_no_numbers_are_told_by_task_item_and_metric() {
+        let task = crate::task::find("multiple_choice").unwrap();
+        assert!(scores(task, "a", &[Score::yes("acc", true)]).is_ok());
+        for (value, weight) in [(f64::NAN, 1.0), (f64::INFINITY, 1.0), (1.0, f64::NAN)] {
+            let error = scores(task, "q7", &[Score::weighted("acc", value, weight)]).unwrap_err().to_string();
+            assert!(error.starts_with("task multiple_choice, item q7: acc is "), "{error}");
+            assert!(error.ends_with("expected a finite number"), "{error}");
+        }
+    }
+}

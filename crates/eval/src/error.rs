@@ -78,6 +78,14 @@ pub enum EvalError {
     /// Nothing could be generated.
     #[error(transparent)]
     Generate(#[from] generate::GenerateError),
+    /// Texts can't be scored.
+    #[error("scorer {message}")]
+    Scorer {
+        /// Which scorer, and why.
+        message: String,
+        /// Whether nobody answers, rather than something wrong.
+        missing: bool,
+    },
     /// A statistic has no value.
     #[error(transparent)]
     Statistics(#[from] statistics::Error),

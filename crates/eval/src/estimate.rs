@@ -58,6 +58,46 @@ impl Estimate {
     }
 }
 
+impl Estimate {
+    /// Of items that hang together, as answers to one prompt do: the interval is over whole clusters, each a list of
+    /// indices into `scores`.
+    pub fn clustered(metric: &Metric, scores: &[(f64, f64)], clusters: &[Vec<usize>]) -> Estimate {
+        if clusters.len() == scores.len() {
+            return Estimate::new(metric, scores);
+        }
+        Estimate::of_clusters(metric, clusters, |drawn| metric.scale.apply(ratio(drawn.iter().map(|&idx| scores[idx]))))
+    }
+
+    /// Of any statistic of items that hang together; `statistic` gets indices of items.
+    pub fn of_clusters(metric: &Metric, clusters: &[Vec<usize>], statistic: impl Fn(&[usize]) -> f64) -> Estimate {
+        let all: Vec<usize> = clusters.iter().flatten().copied().collect();
+        let value = Some(statistic(&all)).filter(|value| value.is_finite() && !all.is_empty());
+        let mut stream = Seed(0).stream(metric.name, clusters.len() as u64);
+        let found = bootstrap::clusters(clusters.len(), RESAMPLES, LEVEL, &mut || stream.uniform(), |drawn| {
+            let items: Vec<usize> = drawn.iter().flat_map(|&cluster| clusters[cluster].iter().copied()).collect();
+            statistic(&items)
+        });
+        let interval = value.and_then(|_| found.ok()).map(|found| [found.low, found.high]);
+        let method = if interval.is_some() { Method::Bootstrap } else { Method::TooFew };
+        let Metric { name, better, scale, per_token, .. } = *metric;
+        Estimate { metric: name.to_owned(), value, interval, n: all.len(), method, better, scale, per_token }
+    }
+}
+
+/// Indices by name: the items of each cluster, in the order in which the clusters first appear.
+pub fn clusters<K: Ord>(names: impl Iterator<Item = K>) -> Vec<Vec<usize>> {
+    let mut places = std::collections::BTreeMap::new();
+    let mut clusters: Vec<Vec<usize>> = Vec::new();
+    for (idx, name) in names.enumerate() {
+        let place = *places.entry(name).or_insert_with(|| {
+            clusters.push(Vec::new());
+            clusters.len() - 1
+        });
+        clusters[place].push(idx);
+    }
+    clusters
+}
+
 impl std::fmt::Display for Estimate {
     /// `0.553 [0.518, 0.587] (n = 805)`, or what can't be said.
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -122,6 +162,21 @@ mod tests {
         assert_eq!(estimate.method, Method::Bootstrap);
         let [low, high] = estimate.interval.unwrap();
         assert!((0.0..0.5).contains(&low) && high > 0.5 && high <= 1.0, "[{low}, {high}]");
+    }
+
+    #[test]
+    fn what_hangs_together_is_drawn_together() {
+        // Two prompts of four judgements each, all yes and all no: eight items, but only two prompts to draw.
+        let scores: Vec<(f64, f64)> = (0..8).map(|i| (f64::from(u8::from(i % 2 == 0)), 1.0)).collect();
+        let of_prompts = clusters((0..8).map(|i| i % 2));
+        assert_eq!(of_prompts, [vec![0, 2, 4, 6], vec![1, 3, 5, 7]]);
+        let estimate = Estimate::clustered(&ACCURACY, &scores, &of_prompts);
+        assert_eq!((estimate.value, estimate.interval, estimate.n), (Some(0.5), Some([0.0, 1.0]), 8));
+        // Items by themselves have Wilson's interval, those of one prompt none.
+        let alone = Estimate::clustered(&ACCURACY, &scores, &clusters(0..8));
+        assert_eq!(alone, Estimate::new(&ACCURACY, &scores));
+        let one = Estimate::clustered(&ACCURACY, &scores, &clusters((0..8).map(|_| 0)));
+        assert_eq!(one.to_string(), "0.5000 (n = 8: no interval)");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use record::{Prompt, Source};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// One question of a task.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -37,6 +37,22 @@ pub enum Ask {
         /// The text.
         text: String,
     },
+    /// The reward of each completion of a prompt; a reward model is asked.
+    Rewards {
+        /// What is asked.
+        prompt: Prompt,
+        /// The answers to it.
+        completions: Vec<String>,
+    },
+    /// Nothing: somebody has said already what there is to say of a completion.
+    Judged {
+        /// What was asked.
+        prompt: Prompt,
+        /// The answer that was judged.
+        completion: String,
+        /// What was said of it, by question.
+        said: Map<String, Value>,
+    },
     /// Completions.
     Completions {
         /// Of what.
@@ -44,6 +60,20 @@ pub enum Ask {
         /// How.
         sampling: Sampling,
     },
+}
+
+impl Item {
+    /// What was said already, of an item that asks nothing.
+    pub fn said(&self) -> Option<Answer> {
+        match &self.ask {
+            Ask::Judged { said, .. } => Some(Answer::Said { fields: said.clone() }),
+            _ => None,
+        }
+    }
+    /// The model that wrote what was judged.
+    pub fn judged_model(&self) -> &str {
+        self.gold["model"].as_str().unwrap_or("unknown")
+    }
 }
 
 /// How completions are asked for.
@@ -61,6 +91,16 @@ pub struct Sampling {
     pub entropy: bool,
     /// Also the divergence from the reference model.
     pub divergence: bool,
+}
+
+impl Ask {
+    /// The prompt that something was, or is to be, written to.
+    pub fn prompt(&self) -> Option<&Prompt> {
+        match self {
+            Ask::Rewards { prompt, .. } | Ask::Judged { prompt, .. } | Ask::Completions { prompt, .. } => Some(prompt),
+            Ask::Choices { .. } | Ask::Text { .. } => None,
+        }
+    }
 }
 
 impl Sampling {
@@ -87,6 +127,16 @@ pub enum Answer {
     },
     /// To [`Ask::Text`].
     Text(LogLikelihood),
+    /// To [`Ask::Rewards`].
+    Rewards {
+        /// In the order of the completions.
+        rewards: Vec<f64>,
+    },
+    /// To [`Ask::Judged`].
+    Said {
+        /// By question.
+        fields: Map<String, Value>,
+    },
     /// To [`Ask::Completions`].
     Completions {
         /// In the order drawn.

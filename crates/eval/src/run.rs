@@ -2,13 +2,13 @@
 
 use crate::cache::{self, AnswerCache};
 use crate::checks;
-use crate::estimate::Estimate;
+use crate::estimate::{Estimate, clusters};
 use crate::facet;
 use crate::item::{Answer, Ask, Item};
 use crate::result::{ItemResult, TaskResult};
 use crate::subject::{Prepared, Subject};
-use crate::{EvalError, Settings, Task};
-use serde_json::json;
+use crate::{EvalError, Respondent, Settings, Task};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -41,32 +41,92 @@ pub fn run(
     options: &mut RunOptions,
 ) -> Result<TaskResult, EvalError> {
     let began = Instant::now();
-    let mut items = task.items(settings)?;
-    if let Some(limit) = settings.limit {
-        items.truncate(limit);
-    }
+    let items = items(task, settings)?;
     checks::items(task, &items)?;
     if items.iter().any(needs_reference) && !subject.has_reference() {
         let what = "a model to measure divergence from: --reference M";
         return Err(EvalError::Needs { task: task.name().to_owned(), what });
     }
-    let mut about = facet::of(task, settings)?;
     let (answers, n_cached) = answers(task, &items, subject, options)?;
+    finish(task, settings, options.seed, &items, Answered { answers, n_cached, began })
+}
+
+/// The items of a task, as many as are wanted.
+pub fn items(task: &dyn Task, settings: &Settings) -> Result<Vec<Item>, EvalError> {
+    let mut items = task.items(settings)?;
+    items.truncate(settings.limit.unwrap_or(usize::MAX));
+    Ok(items)
+}
+
+/// Items that a reward model is asked at once.
+const BATCH_REWARDS: usize = 16;
+
+/// Scores what others than a [`Subject`] say to these items of a task: a reward model, or people. `ask` answers some items,
+/// in their order.
+pub fn run_with<E: From<EvalError>>(
+    task: &dyn Task,
+    settings: &Settings,
+    items: &[Item],
+    ask: &mut dyn FnMut(&[Item]) -> Result<Vec<Answer>, E>,
+    options: &mut RunOptions,
+) -> Result<TaskResult, E> {
+    let began = Instant::now();
+    // Nobody having judged yet is an answer too: n = 0.
+    if !(items.is_empty() && task.respondent() == Respondent::People) {
+        checks::items(task, items)?;
+    }
+    let (total, mut n_cached, mut answers) = (items.len(), 0, Vec::with_capacity(items.len()));
+    for batch in items.chunks(BATCH_REWARDS) {
+        if (options.on_progress)(Progress { done: answers.len(), total }).is_break() {
+            return Err(EvalError::Interrupted { task: task.name().to_owned(), done: answers.len(), total }.into());
+        }
+        let keys: Vec<String> = batch.iter().map(|item| cache::key(&item.ask, None)).collect();
+        let known = |cache: &AnswerCache| keys.iter().map(|key| cache.get(key).cloned()).collect::<Option<Vec<_>>>();
+        if let Some(known) = options.cache.as_deref().and_then(known) {
+            n_cached += known.len();
+            answers.extend(known);
+            continue;
+        }
+        let fresh = ask(batch)?;
+        if let Some(cache) = &mut options.cache {
+            cache.put(keys.into_iter().zip(fresh.iter().cloned()).collect())?;
+        }
+        answers.extend(fresh);
+    }
+    // Nothing is left to stop.
+    let _ = (options.on_progress)(Progress { done: total, total });
+    Ok(finish(task, settings, options.seed, items, Answered { answers, n_cached, began })?)
+}
+
+/// Answers to all items.
+struct Answered {
+    answers: Vec<Answer>,
+    n_cached: usize,
+    began: Instant,
+}
+
+fn finish(
+    task: &dyn Task,
+    settings: &Settings,
+    seed: Seed,
+    items: &[Item],
+    Answered { answers, n_cached, began }: Answered,
+) -> Result<TaskResult, EvalError> {
+    let mut about = facet::of(task, settings)?;
+    let asked: Vec<(&Item, &Answer)> = items.iter().zip(&answers).collect();
+    let together = task.together(&asked, settings);
     let mut found = Vec::new();
     for (item, answer) in items.iter().zip(answers) {
         let too_long = matches!(answer, Answer::TooLong { .. });
         let scores = if too_long { Vec::new() } else { task.score(item, &answer, settings)? };
         checks::scores(task, &item.id, &scores)?;
-        let prompt = match &item.ask {
-            Ask::Completions { prompt, .. } => Some(prompt.clone()),
-            _ => None,
-        };
+        let prompt = item.ask.prompt().cloned();
         let about = about.remove(&item.id).unwrap_or_default();
         found.push(ItemResult { id: item.id.clone(), slice: item.slice.clone(), about, prompt, scores, answer });
     }
     let n_too_long = found.iter().filter(|item| matches!(item.answer, Answer::TooLong { .. })).count();
     let mut sources = BTreeMap::new();
-    for item in &items {
+    for item in items {
         *sources.entry(item.source.map_or("unknown", |source| source.as_str()).to_owned()).or_insert(0) += 1;
     }
     let names: BTreeSet<&String> = found.iter().filter_map(|item| item.slice.as_ref()).collect();
@@ -74,22 +134,46 @@ pub fn run(
         let inside = |item: &&ItemResult| item.slice.as_ref() == Some(slice);
         (slice.clone(), estimates(task, found.iter().filter(inside)))
     };
-    let slices = names.into_iter().map(of_slice).collect();
+    let mut slices: BTreeMap<String, Vec<Estimate>> = names.into_iter().map(of_slice).collect();
+    let mut notes = task.notes(settings, &slices);
+    notes.extend(together.notes);
+    for (name, inside) in together.slices {
+        let inside = found.iter().enumerate().filter(|(idx, _)| inside.contains(idx)).map(|(_, item)| item);
+        slices.insert(name, estimates(task, inside));
+    }
+    slices.extend(together.parts);
+    let mut of_all = estimates(task, found.iter());
+    of_all.extend(together.estimates);
+    // As the task lists them, wherever they were computed.
+    of_all.sort_by_key(|estimate| task.metrics().iter().position(|metric| metric.name == estimate.metric));
     Ok(TaskResult {
         task: task.name().to_owned(),
         version: task.version(),
-        settings: json!({ "seed": options.seed, "limit": settings.limit, "max_new_tokens": settings.max_new_tokens, "samples": settings.samples, "temperature": settings.temperature }),
+        settings: settings_of(settings, seed),
         items_hash: hash::json(&json!(items)),
         n_items: items.len(),
         n_too_long,
         sources,
-        notes: task.notes(settings, &slices),
+        notes,
         n_cached,
         seconds: began.elapsed().as_secs_f64(),
-        estimates: estimates(task, found.iter()),
+        estimates: of_all,
         slices,
         items: found,
     })
+}
+
+/// How a task was set up, as a reader needs it.
+fn settings_of(settings: &Settings, seed: Seed) -> Value {
+    let Settings { limit, max_new_tokens, samples, temperature, .. } = settings;
+    let mut value = json!({ "seed": seed, "limit": limit, "max_new_tokens": max_new_tokens, "samples": samples, "temperature": temperature });
+    if let Some(scorer) = &settings.scorer {
+        value["scorer"] = json!(scorer.facts());
+    }
+    if let Some(group) = &settings.left_out_group {
+        value["left_out_group"] = json!(group);
+    }
+    value
 }
 
 fn needs_reference(item: &Item) -> bool {
@@ -101,7 +185,15 @@ pub(crate) fn estimates<'a>(task: &dyn Task, items: impl Iterator<Item = &'a Ite
     let of_metric = |metric: &crate::Metric| {
         let scores = items.clone().flat_map(|item| &item.scores).filter(|score| score.metric == metric.name);
         let scores: Vec<(f64, f64)> = scores.map(|score| (score.value, score.weight)).collect();
-        (!scores.is_empty()).then(|| Estimate::new(metric, &scores))
+        if scores.is_empty() {
+            return None;
+        }
+        if !task.by_prompt() {
+            return Some(Estimate::new(metric, &scores));
+        }
+        let says = |item: &&ItemResult| item.scores.iter().any(|score| score.metric == metric.name);
+        let prompts = items.clone().filter(says).map(|item| json!(item.prompt).to_string());
+        Some(Estimate::clustered(metric, &scores, &clusters(prompts)))
     };
     task.metrics().iter().filter_map(of_metric).collect()
 }

@@ -13,8 +13,11 @@ use serde_json::json;
 use std::ops::{ControlFlow, Range};
 use stdx::{Seed, hash};
 
-/// Tokens run at once, give or take an item.
+/// Tokens run at once, give or take an item: so many, or so many times what all items begin with, which runs once a batch;
+/// but never more than the last.
 const BATCH_TOKENS: usize = 2048;
+const BATCH_PRIMERS: usize = 8;
+const BATCH_TOKENS_MAX: usize = 16 * 1024;
 
 /// Completions that one call of the generator makes.
 const BATCH_COMPLETIONS: usize = 64;
@@ -103,6 +106,9 @@ impl<'a> Subject<'a> {
                 let tokens = encode::sequence(self.renderer, text)?;
                 encode::windows(encode::beginning(self.renderer)?, &tokens, context)
             }
+            Ask::Rewards { .. } | Ask::Judged { .. } => {
+                return Err(EvalError::Model("a language model is not who this is asked of".to_owned()));
+            }
             Ask::Completions { prompt, .. } => {
                 let token_ids = self.renderer.prompt(&self.asked(prompt))?;
                 return Ok(if token_ids.is_empty() {
@@ -136,6 +142,7 @@ impl<'a> Subject<'a> {
         let mut start = 0;
         let mut tree = PrefixTree::default();
         let mut completions = 0;
+        let most = (BATCH_PRIMERS * shared_by_all(prepared)).clamp(BATCH_TOKENS, BATCH_TOKENS_MAX);
         for (idx, (item, tokens)) in items.iter().zip(prepared).enumerate() {
             // Divergences and completions go by how they are drawn, which one call has in common.
             let ends = match (&item.ask, items.get(idx + 1).map(|next| &next.ask)) {
@@ -148,7 +155,7 @@ impl<'a> Subject<'a> {
                     if let Prepared::Scored(sequences) = tokens {
                         sequences.iter().for_each(|s| tree.insert(&s.token_ids[..s.token_ids.len() - 1]));
                     }
-                    tree.n_tokens() >= BATCH_TOKENS
+                    tree.n_tokens() >= most
                 }
             };
             if ends || idx + 1 == items.len() {
@@ -317,4 +324,16 @@ impl<'a> Subject<'a> {
         }
         Ok(())
     }
+}
+
+/// How many tokens all items that are scored begin with.
+fn shared_by_all(prepared: &[Prepared]) -> usize {
+    let mut firsts = prepared.iter().filter_map(|prepared| match prepared {
+        Prepared::Scored(sequences) => Some(&sequences.first()?.token_ids[..]),
+        _ => None,
+    });
+    let Some(first) = firsts.next() else { return 0 };
+    firsts.fold(first.len(), |shared, tokens| {
+        first[..shared].iter().zip(tokens).take_while(|(ours, theirs)| ours == theirs).count()
+    })
 }

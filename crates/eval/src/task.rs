@@ -5,12 +5,13 @@ use crate::estimate::Estimate;
 use crate::item::{Answer, Item};
 use crate::metric::{Metric, Score};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use stdx::{FileError, jsonl};
 
+mod appropriateness;
 mod crows_pairs;
 mod diversity;
 mod generation;
@@ -20,6 +21,7 @@ mod kl;
 mod multiple_choice;
 mod perplexity;
 mod rank_classification;
+mod reward_model;
 mod toxicity;
 mod truthfulqa_gen;
 mod truthfulqa_mc;
@@ -38,6 +40,8 @@ pub const ALL: &[&dyn Task] = &[
     &kl::KlFromReference,
     &crows_pairs::CrowsPairs,
     &toxicity::Toxicity,
+    &appropriateness::Appropriateness,
+    &reward_model::RewardModel,
 ];
 
 /// Something that is asked and scored.
@@ -58,6 +62,18 @@ pub trait Task: Sync {
     fn items_of(&self, row: &Row, settings: &Settings) -> Result<Vec<Item>, String>;
     /// What an answer says of each metric; a metric may be left out.
     fn score(&self, item: &Item, answer: &Answer, settings: &Settings) -> Result<Vec<Score>, EvalError>;
+    /// Who is asked.
+    fn respondent(&self) -> Respondent {
+        Respondent::Model
+    }
+    /// Whether several items are of one prompt: intervals are then over prompts.
+    fn by_prompt(&self) -> bool {
+        false
+    }
+    /// What items and answers say together that no item says by itself.
+    fn together(&self, _asked: &[(&Item, &Answer)], _settings: &Settings) -> Together {
+        Together::default()
+    }
     /// What a reader must know to read the numbers right.
     fn notes(&self, _settings: &Settings, _slices: &BTreeMap<String, Vec<Estimate>>) -> Vec<String> {
         Vec::new()
@@ -73,6 +89,30 @@ pub trait Task: Sync {
         }
         Ok(items)
     }
+}
+
+/// Who answers a task's questions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Respondent {
+    /// A language model.
+    Model,
+    /// A reward model.
+    Reward,
+    /// People, or others in their place, have answered already: the rows are their judgements.
+    People,
+}
+
+/// What is said of items together.
+#[derive(Clone, Debug, Default)]
+pub struct Together {
+    /// Of all.
+    pub estimates: Vec<Estimate>,
+    /// Of parts that aren't made of whole items.
+    pub parts: BTreeMap<String, Vec<Estimate>>,
+    /// Indices of the items of parts that overlap.
+    pub slices: BTreeMap<String, BTreeSet<usize>>,
+    /// For the reader.
+    pub notes: Vec<String>,
 }
 
 /// Where a task's rows come from.
@@ -98,7 +138,9 @@ pub struct Settings {
     /// Temperature of completions, likewise.
     pub temperature: Option<f32>,
     /// For toxicity: what scores a text.
-    pub scorer: Option<std::sync::Arc<text::linear::LinearScorer>>,
+    pub scorer: Option<std::sync::Arc<dyn crate::scorer::TextScorer>>,
+    /// For reward_model: the group of labelers whose rows the reward model never saw.
+    pub left_out_group: Option<String>,
     /// For truthfulqa_gen: what judges an answer, at most one judge a quality.
     pub judges: Vec<std::sync::Arc<crate::truth::Judge>>,
 }

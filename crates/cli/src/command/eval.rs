@@ -4,6 +4,7 @@ mod compare;
 mod duel;
 mod judge;
 mod report;
+mod respondent;
 pub mod run;
 mod tasks;
 

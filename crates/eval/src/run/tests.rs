@@ -83,6 +83,31 @@ fn what_is_shared_scores_as_if_it_stood_alone() {
 }
 
 #[test]
+fn a_long_primer_runs_for_many_items_at_once() {
+    let bench = Bench::new();
+    let items: Vec<Item> = task::find("multiple_choice")
+        .unwrap()
+        .items(&Settings { data: Some(bench.data(&choices(300))), ..Settings::default() })
+        .unwrap();
+    // 49 tokens of its own run of each item: the last is only predicted.
+    let prepared = |primer: usize| -> Vec<Prepared> {
+        let item = |idx: usize| {
+            let own = (0..50).map(|at| 7 + (idx * 50 + at) as u32);
+            let token_ids = std::iter::repeat_n(3, primer).chain(own).collect();
+            Prepared::Scored(vec![crate::encode::Scored { token_ids, first: primer }])
+        };
+        (0..300).map(item).collect()
+    };
+    let sizes = |primer: usize| -> Vec<usize> {
+        bench.subject().batches(&items, &prepared(primer)).iter().map(|batch| batch.len()).collect()
+    };
+    // 42 · 49 = 2058; 1000 + 143 · 49 = 8007; 4000 + 253 · 49 = 16,397.
+    assert_eq!(sizes(0)[0], 42);
+    assert_eq!(sizes(1000), [143, 143, 14]);
+    assert_eq!(sizes(4000), [253, 47]);
+}
+
+#[test]
 fn a_second_run_asks_nothing_and_says_the_same() {
     let bench = Bench::new();
     let settings = Settings { data: Some(bench.data(&choices(10))), ..Settings::default() };

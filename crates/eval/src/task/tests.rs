@@ -78,6 +78,9 @@ fn every_task_has_its_page() {
             assert!(page.contains(&format!("`{}`", metric.name)), "{}: {} is missing", path.display(), metric.name);
         }
         assert!(page.contains(&format!("helpmate eval run {}", task.name())), "{}: no command", path.display());
+        for part in ["Source: ", "## Definition", "## Rows", "## Notes", "## Expected numbers"] {
+            assert!(page.contains(part), "{}: no {part:?}", path.display());
+        }
         assert!(page.contains(&format!("Version {}", task.version())), "{}: another version", path.display());
     }
 }

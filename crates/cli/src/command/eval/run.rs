@@ -1,17 +1,21 @@
 //! `helpmate eval run`.
 
+use super::respondent;
 use crate::arguments::{DtypeOption, ModelArguments};
 use crate::context::Context;
 use crate::error::{CommandError, of_file};
 use crate::loading::{self, Loaded};
 use crate::progress::Count;
 use crate::{interrupt, output, table};
-use ::eval::result::ModelResult;
+use ::eval::result::{ModelResult, TaskResult};
+use ::eval::scorer::{FileScorer, ServiceScorer, TextScorer};
 use ::eval::truth::Judge;
 use ::eval::{
-    AnswerCache, Ask, Estimate, Evaluation, Item, RunOptions, Settings, Subject, SubjectFacts, SubjectOptions, Task,
+    AnswerCache, Ask, Estimate, Evaluation, Item, Respondent, RunOptions, Settings, Subject, SubjectFacts,
+    SubjectOptions, Task,
 };
 use clap::{Args, ValueEnum};
+use endpoint::score::{ScoreClient, ScoreSettings};
 use render::{Renderer, TemplateOrigin};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,12 +24,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use stdx::{Seed, hash};
 
-/// Measure models on tasks
+/// Measure models, reward models, or what people said of models, on tasks
 ///
 /// Prints a table a task: each metric with its 95 % interval and n, a column a model. With --out also writes
 /// `evaluation.json` and every item with its answer and scores, which `helpmate eval compare` reads. Answers are kept in
 /// the cache folder under a hash of model, tokenizer, template, arithmetic and question: a second run asks nothing, an
-/// interrupted one goes on. `helpmate eval tasks` lists the tasks.
+/// interrupted one goes on. `reward_model` measures --reward instead of --model; `appropriateness` reads people's judgements
+/// and has a column for each model that they judged. `helpmate eval tasks` lists the tasks.
 #[derive(Args)]
 #[command(
     after_help = "Example:\n  helpmate eval run instructions diversity --model runs/base --model runs/sft --out evals/first"
@@ -36,8 +41,12 @@ pub struct Run {
     tasks: Vec<String>,
     /// Model folder, GGUF file, run folder (its final/), or a source as `helpmate pull` knows it; several may be given,
     /// each as [NAME=]M
-    #[arg(long, value_name = "M", required = true, num_args = 1..)]
+    #[arg(long, value_name = "M", num_args = 1..)]
     model: Vec<String>,
+    /// Reward that `reward_model` measures: reward-model folder or run, rule:NAME[:ARG], or http(s)://…; several may be
+    /// given, each as [NAME=]R. Of a run that left a labeler group out (rm.leave_out_group) that group counts by itself
+    #[arg(long, value_name = "R", num_args = 1..)]
+    reward: Vec<String>,
     /// Rows of a task that has none of its own, or instead of its own; with several tasks as TASK=FILE
     #[arg(long, value_name = "[TASK=]FILE", num_args = 1..)]
     data: Vec<String>,
@@ -65,9 +74,12 @@ pub struct Run {
     /// Model that `kl` measures from; it must have the same tokenizer
     #[arg(long, value_name = "M")]
     reference: Option<String>,
-    /// Linear scorer that `toxicity` scores with (JSON; docs/tasks/toxicity.md describes it)
-    #[arg(long, value_name = "FILE")]
-    scorer: Option<PathBuf>,
+    /// What `toxicity` scores with: a linear scorer's JSON, or http(s)://… (docs/tasks/toxicity.md describes both)
+    #[arg(long, value_name = "FILE|URL")]
+    scorer: Option<String>,
+    /// Texts that a scoring service may be asked about; any number when absent
+    #[arg(long, value_name = "N", requires = "scorer")]
+    scorer_budget: Option<usize>,
     /// Judges that `helpmate eval judge` trained, for truthfulqa_gen: of truth, of informativeness, or both
     #[arg(long, value_name = "FILE", num_args = 1..=2)]
     judge: Vec<PathBuf>,
@@ -76,16 +88,16 @@ pub struct Run {
     chat_template: Option<PathBuf>,
     /// Arithmetic of the linear layers
     #[arg(long, value_enum, default_value_t = DtypeOption::Auto)]
-    dtype: DtypeOption,
+    pub(super) dtype: DtypeOption,
     /// Threads; every core when absent
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
+    pub(super) threads: Option<u16>,
     /// Seed of the random streams
     #[arg(long, value_name = "S", default_value_t = 0)]
-    seed: u64,
+    pub(super) seed: u64,
     /// Ask everything anew and keep nothing
     #[arg(long)]
-    no_cache: bool,
+    pub(super) no_cache: bool,
     /// Print the parts of each task too
     #[arg(long)]
     slices: bool,
@@ -111,6 +123,7 @@ impl Run {
         Run {
             tasks: Vec::new(),
             model: vec![model],
+            reward: Vec::new(),
             data: Vec::new(),
             out: None,
             limit: None,
@@ -121,6 +134,7 @@ impl Run {
             primer: None,
             reference: None,
             scorer: None,
+            scorer_budget: None,
             judge: Vec::new(),
             chat_template: None,
             dtype,
@@ -134,32 +148,45 @@ impl Run {
 
     pub fn run(self, context: &Context) -> Result<(), CommandError> {
         let tasks = self.tasks.iter().map(|name| ::eval::task::find(name)).collect::<Result<Vec<_>, _>>()?;
-        let tasks: Vec<(&dyn Task, Settings)> =
-            tasks.into_iter().map(|task| Ok((task, self.settings(task)?))).collect::<Result<_, CommandError>>()?;
+        let tasks: Vec<(&dyn Task, Settings)> = tasks
+            .into_iter()
+            .map(|task| Ok((task, self.settings(context, task)?)))
+            .collect::<Result<_, CommandError>>()?;
+        let respondent = respondent::same(&tasks)?;
         // Whatever is wrong with the rows is told before a model is loaded.
         let mut items = Vec::new();
         for (task, settings) in &tasks {
             items.extend(task.items(settings)?);
         }
-        self.refuse_idle(&items)?;
+        self.refuse_idle(&items, respondent)?;
         let primer = self.primer.as_deref().map(|path| std::fs::read_to_string(path).map_err(of_file(path)));
         let primer = primer.transpose()?.unwrap_or_default();
-        let named = self.named_models()?;
         interrupt::listen()?;
         let mut evaluation = Evaluation { helpmate: env!("CARGO_PKG_VERSION").to_owned(), models: Vec::new() };
-        for (name, model) in named {
-            let result = self.evaluate(context, &name, model, &primer, &tasks)?;
+        let mut done = |result: ModelResult| {
             evaluation.models.push(result);
-            if let Some(folder) = &self.out {
-                evaluation.write(folder)?;
+            self.out.as_ref().map_or(Ok(()), |folder| evaluation.write(folder).map_err(CommandError::from))
+        };
+        let first = tasks[0].0.name();
+        match respondent {
+            Respondent::Model => {
+                respondent::require(&self.model, first, "a model: --model M")?;
+                for (name, model) in named(&self.model) {
+                    done(self.evaluate(context, &name, model, &primer, &tasks)?)?;
+                }
             }
+            Respondent::Reward => {
+                respondent::require(&self.reward, first, "a reward: --reward R")?;
+                respondent::rewards(&self, context, named(&self.reward), &tasks, &mut done)?;
+            }
+            Respondent::People => respondent::people(&self, &tasks, &mut done)?,
         }
         tell_of_tokenizers(&evaluation);
         output::report(&evaluation, self.json, |evaluation| describe(evaluation, self.slices))
     }
 
     /// A task's settings, with the rows that were meant for it.
-    fn settings(&self, task: &dyn Task) -> Result<Settings, CommandError> {
+    fn settings(&self, context: &Context, task: &dyn Task) -> Result<Settings, CommandError> {
         let mut data = None;
         for given in &self.data {
             let meant = given.split_once('=').filter(|(name, _)| self.tasks.iter().any(|task| task == name));
@@ -173,12 +200,14 @@ impl Run {
                 }
             }
         }
-        let scorer = self.scorer.as_deref().map(text::linear::LinearScorer::open).transpose();
-        let scorer = scorer.map_err(CommandError::input)?.map(Arc::new);
-        if task.name() == "toxicity" && scorer.is_none() {
-            return Err(CommandError::usage("toxicity needs something that scores text: --scorer FILE")
-                .hint("docs/tasks/toxicity.md describes the file"));
-        }
+        let scorer = match (&self.scorer, task.name()) {
+            (Some(scorer), "toxicity") => Some(self.open_scorer(context, scorer)?),
+            (None, "toxicity") => {
+                return Err(CommandError::usage("toxicity needs something that scores text: --scorer FILE|URL")
+                    .hint("docs/tasks/toxicity.md describes the file, and what a service is asked"));
+            }
+            _ => None,
+        };
         let number = |n: Option<u32>| n.map(|n| n as usize);
         if let Some(temperature) = self.temperature
             && !(temperature > 0.0 && temperature <= 100.0)
@@ -194,8 +223,28 @@ impl Run {
             samples: number(self.samples),
             temperature: self.temperature,
             scorer,
+            left_out_group: None,
             judges: if task.name() == "truthfulqa_gen" { self.judges()? } else { Vec::new() },
         })
+    }
+
+    /// A scorer's file, or a service.
+    fn open_scorer(&self, context: &Context, scorer: &str) -> Result<Arc<dyn TextScorer>, CommandError> {
+        if !scorer.starts_with("http://") && !scorer.starts_with("https://") {
+            if self.scorer_budget.is_some() {
+                return Err(CommandError::usage("--scorer-budget does nothing: the scorer is a file"));
+            }
+            return Ok(Arc::new(FileScorer::open(Path::new(scorer))?));
+        }
+        if context.offline {
+            return Err(CommandError::missing(format!("{scorer}: the network is switched off")));
+        }
+        let defaults = ScoreSettings::new(scorer);
+        let timeout = context.scorer_timeout.unwrap_or(defaults.timeout);
+        let settings = ScoreSettings { token: context.scorer_token.clone(), timeout, ..defaults };
+        let folder = context.cache.root().join("answers");
+        let folder = (!self.no_cache).then_some(folder.as_path());
+        Ok(Arc::new(ServiceScorer::open(ScoreClient::new(settings), folder, self.scorer_budget)?))
     }
 
     /// The judges, at most one a quality.
@@ -213,7 +262,7 @@ impl Run {
     }
 
     /// Refuses options that none of the tasks uses.
-    fn refuse_idle(&self, items: &[Item]) -> Result<(), CommandError> {
+    fn refuse_idle(&self, items: &[Item], respondent: Respondent) -> Result<(), CommandError> {
         let completions = || {
             items.iter().filter_map(|item| match &item.ask {
                 Ask::Completions { sampling, .. } => Some(sampling),
@@ -223,7 +272,13 @@ impl Run {
         let writes = completions().next().is_some();
         let samples = completions().any(|sampling| sampling.temperature > 0.0);
         let diverges = completions().any(|sampling| sampling.divergence);
+        let no_model = respondent != Respondent::Model;
         let idle = [
+            ("--model", no_model && !self.model.is_empty()),
+            ("--reward", respondent != Respondent::Reward && !self.reward.is_empty()),
+            ("--chat", no_model && self.chat != Chat::Auto),
+            ("--primer", no_model && self.primer.is_some()),
+            ("--chat-template", no_model && self.chat_template.is_some()),
             ("--max-new-tokens", self.max_new_tokens.is_some() && !writes),
             ("--samples", self.samples.is_some() && !samples),
             ("--temperature", self.temperature.is_some() && !samples),
@@ -238,22 +293,6 @@ impl Run {
             Some((option, _)) => Err(CommandError::usage(format!("{option} does nothing: none of the tasks uses it"))),
             None => Ok(()),
         }
-    }
-
-    /// Names for the tables: as given, else the end of the path; every name once.
-    fn named_models(&self) -> Result<Vec<(String, &str)>, CommandError> {
-        let mut seen = BTreeSet::new();
-        let mut named = Vec::new();
-        for given in &self.model {
-            let (name, model) = match given.split_once('=') {
-                Some((name, model)) if !name.is_empty() && !name.contains(['/', ':']) => (name.to_owned(), model),
-                _ => (short_name(given), given.as_str()),
-            };
-            let unique = (1..).map(|i| if i == 1 { name.clone() } else { format!("{name}-{i}") });
-            let name = unique.into_iter().find(|name| seen.insert(name.clone())).unwrap_or(name);
-            named.push((name, model));
-        }
-        Ok(named)
     }
 
     fn arguments(&self, model: &str) -> ModelArguments {
@@ -341,8 +380,27 @@ impl Run {
     }
 }
 
-/// The end of a path or source; of a run's `final` the run.
+/// Names for the tables: as given, else the end of the path; every name once.
+fn named(given: &[String]) -> Vec<(String, &str)> {
+    let mut seen = BTreeSet::new();
+    let mut named = Vec::new();
+    for given in given {
+        let (name, source) = match given.split_once('=') {
+            Some((name, source)) if !name.is_empty() && !name.contains(['/', ':']) => (name.to_owned(), source),
+            _ => (short_name(given), given.as_str()),
+        };
+        let unique = (1..).map(|i| if i == 1 { name.clone() } else { format!("{name}-{i}") });
+        let name = unique.into_iter().find(|name| seen.insert(name.clone())).unwrap_or(name);
+        named.push((name, source));
+    }
+    named
+}
+
+/// The end of a path or source; of a run's `final` the run. Rules and addresses stay whole.
 fn short_name(given: &str) -> String {
+    if given.starts_with("rule:") || given.contains("://") {
+        return given.to_owned();
+    }
     let mut parts = given.trim_end_matches('/').rsplit(['/', ':']).filter(|part| !part.is_empty());
     match parts.next() {
         Some("final") => parts.next().unwrap_or("final").to_owned(),
@@ -364,7 +422,7 @@ fn is_built_in(origin: &TemplateOrigin) -> bool {
 }
 
 /// What the run that made a model tells of its making.
-fn lineage(path: &Path) -> Value {
+pub(super) fn lineage(path: &Path) -> Value {
     let run = path.parent().map(|run| run.join("lineage.json"));
     let text = run.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or(Value::Null)
@@ -390,9 +448,7 @@ fn describe(evaluation: &Evaluation, slices: bool) -> String {
     let Some(first) = evaluation.models.first() else { return text };
     for (idx, task) in first.tasks.iter().enumerate() {
         let of_models: Vec<_> = evaluation.models.iter().map(|model| &model.tasks[idx]).collect();
-        let sources: Vec<String> = task.sources.iter().map(|(source, n)| format!("{n} by {source}")).collect();
-        text +=
-            &format!("\n{} (version {}, {} items: {})\n", task.task, task.version, task.n_items, sources.join(", "));
+        text += &format!("\n{} (version {}, {})\n", task.task, task.version, items(evaluation, idx));
         let columns: Vec<&[Estimate]> = of_models.iter().map(|task| task.estimates.as_slice()).collect();
         text += &estimates(evaluation, &columns);
         if slices {
@@ -413,6 +469,23 @@ fn describe(evaluation: &Evaluation, slices: bool) -> String {
         }
     }
     text.trim_start().to_owned()
+}
+
+/// How many items by whom; of each model where people judged other answers of each.
+fn items(evaluation: &Evaluation, idx: usize) -> String {
+    let of = |task: &TaskResult| {
+        let sources: Vec<String> = task.sources.iter().map(|(source, n)| format!("{n} by {source}")).collect();
+        let nobody = if sources.is_empty() { "" } else { ": " };
+        format!("{} items{nobody}{}", task.n_items, sources.join(", "))
+    };
+    let mut all: Vec<String> = evaluation.models.iter().map(|model| of(&model.tasks[idx])).collect();
+    all.dedup();
+    if let [one] = &all[..] {
+        return one.clone();
+    }
+    let named: Vec<String> =
+        evaluation.models.iter().map(|model| format!("{}: {}", model.model.name, of(&model.tasks[idx]))).collect();
+    named.join("; ")
 }
 
 fn estimates(evaluation: &Evaluation, columns: &[&[Estimate]]) -> String {
@@ -447,5 +520,7 @@ mod tests {
         check("hf:org/name", "name");
         check("default", "default");
         check("/a/model.gguf", "model");
+        check("rule:words:30", "rule:words:30");
+        check("http://localhost:1/score", "http://localhost:1/score");
     }
 }
