@@ -97,6 +97,42 @@ fn from_rows_to_a_reward_model_and_back_by_its_lineage() {
 }
 
 #[test]
+fn exports_come_back_and_statistics_need_no_database() {
+    let place = labeled();
+    place.run("label export tone --out rankings.jsonl");
+    place.run("label export tone --format parquet --out rankings.parquet");
+    let stored = value(&place.run("label agreement tone --json --resamples 200"));
+    for file in ["rankings.jsonl", "rankings.parquet"] {
+        let found = value(&place.run(&format!("stats judgements --data {file} --json --resamples 200")));
+        for name in ["exact", "strict", "ties_half", "kappa", "kendall_tau_b", "kendall_w", "alpha", "ties"] {
+            let number = |report: &Value| report["rankings"][name]["value"].as_f64().unwrap();
+            assert!((number(&found) - number(&stored)).abs() < 1e-12, "{file} {name}: {found}");
+        }
+        assert_eq!(found["sources"], stored["sources"]);
+    }
+    let text = place.run("stats judgements --data rankings.jsonl --settings tone.toml --gold rankings.jsonl");
+    assert!(text.contains("exact agreement") && text.contains("known rankings"), "{text}");
+    place.write(
+        "bad.jsonl",
+        "{\"prompt\": \"p\", \"labeler\": \"l\", \"completions\": [{\"text\": \"a\", \"rank\": 0}]}\n",
+    );
+    let error = place.fails("stats judgements --data bad.jsonl", 1);
+    assert!(error.contains("bad.jsonl:1: completions[0].rank: found 0, expected a whole number"), "{error}");
+    place.write("wins.json", "{\"wins\": 3, \"losses\": 1}");
+    assert!(place.fails("stats win-rate --data wins.json --seed 1", 2).contains("only `stats judgements` takes it"));
+    assert!(place.fails("label export tone --format parquet", 2).contains("--out FILE"));
+
+    place.run("label project create again --settings tone.toml");
+    place.run("label import again --data rankings.jsonl --judgements");
+    place.run("label import again --data rankings.parquet --judgements");
+    place.run("label export again --out again.jsonl");
+    assert_eq!(place.read("again.jsonl"), place.read("rankings.jsonl"));
+    let id = super::rows(&place.read("again.jsonl"))[0]["id"].as_str().unwrap().to_owned();
+    let trace = value(&place.run(&format!("trace {id} --runs . --db labels.db --json")));
+    assert_eq!(trace["judgement"]["project"], json!("tone"), "where it was said first");
+}
+
+#[test]
 fn exports_for_others_say_the_same() {
     let place = labeled();
     // Three answers in order are three pairs, of each of four rankings.

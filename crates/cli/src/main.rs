@@ -3,6 +3,7 @@
 // Doc comments here are the help, where brackets mean "optional" and angles stand around names.
 #![allow(rustdoc::broken_intra_doc_links, rustdoc::invalid_html_tags, rustdoc::bare_urls)]
 
+mod agreement;
 mod arguments;
 mod bases;
 mod cache;
@@ -22,6 +23,7 @@ mod reference;
 mod reward;
 mod serving;
 mod source;
+mod statements;
 mod table;
 mod training;
 mod verification;

@@ -39,9 +39,14 @@ impl Output {
 
     /// Text as it is.
     pub fn text(&mut self, text: &str) -> Result<(), CommandError> {
+        self.bytes(text.as_bytes())
+    }
+
+    /// Bytes as they are.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), CommandError> {
         match self {
-            Output::Stdout(out) => out.write_all(text.as_bytes()).map_err(of_stdout),
-            Output::File { unfinished, place } => unfinished.write_all(text.as_bytes()).map_err(of_file(place)),
+            Output::Stdout(out) => out.write_all(bytes).map_err(of_stdout),
+            Output::File { unfinished, place } => unfinished.write_all(bytes).map_err(of_file(place)),
         }
     }
 

@@ -22,7 +22,7 @@ mod raw;
 pub mod source;
 pub mod split;
 pub mod stats;
-mod table;
+pub mod table;
 pub mod template;
 
 pub use field::RowError;

@@ -19,7 +19,7 @@ use serde_json::Value;
 const GROUP: usize = 65_536;
 
 /// The bytes of the table; the error is a sentence that names the column.
-pub(crate) fn bytes(rows: &[Value]) -> Result<Vec<u8>, String> {
+pub fn bytes(rows: &[Value]) -> Result<Vec<u8>, String> {
     let mut shape = Shape::Unknown;
     for (idx, row) in rows.iter().enumerate() {
         shape.take_in(row, "").map_err(|problem| format!("row {}: {problem}", idx + 1))?;

@@ -3,6 +3,7 @@
 //! bootstrap over prompts: what people say about one prompt is not independent.
 
 mod effort;
+mod from_rows;
 mod labeler;
 mod material;
 mod ranking;
@@ -21,7 +22,8 @@ use serde::Serialize;
 use statistics::bootstrap;
 use stdx::Seed;
 
-use crate::{Actor, Id, Result, Role, Store};
+use crate::said::Statement;
+use crate::{Actor, Id, Result, Role, Settings, Store};
 use material::Material;
 
 /// How to compute a report.
@@ -33,11 +35,13 @@ pub struct AgreementOptions {
     pub seed: u64,
     /// Only labelers of a group.
     pub group: Option<String>,
+    /// Also each two people's agreement on each question: its intervals cost the square of the people.
+    pub pairs: bool,
 }
 
 impl Default for AgreementOptions {
     fn default() -> Self {
-        Self { resamples: 1000, seed: 0, group: None }
+        Self { resamples: 1000, seed: 0, group: None, pairs: true }
     }
 }
 
@@ -85,23 +89,51 @@ impl Store {
     pub fn agreement(&self, actor: Actor, project: Id, options: &AgreementOptions) -> Result<AgreementReport> {
         actor.require(Role::Reviewer)?;
         let material = Material::load(self, project, options.group.as_deref())?;
-        let mut resampling = Resampling::new(options);
-        let people: std::collections::BTreeSet<Id> = material.judgements.iter().map(|j| j.person).collect();
         let mut sources = BTreeMap::new();
         for judgement in &material.judgements {
             *sources.entry(judgement.source.as_str().to_owned()).or_insert(0) += 1;
         }
+        Ok(AgreementReport::of(&material, sources, options))
+    }
+}
+
+impl AgreementReport {
+    /// The same of rows, with everybody's work. Questions and cut-offs are those of `settings`; without
+    /// them the questions are found from the answers, and the cut-offs are InstructGPT's.
+    pub fn of_rows(
+        statements: &[Statement],
+        settings: Option<&Settings>,
+        name: &str,
+        options: &AgreementOptions,
+    ) -> (AgreementReport, Vec<LabelerReport>) {
+        let in_group = |statement: &&Statement| {
+            statement.known || options.group.as_ref().is_none_or(|group| statement.group == *group)
+        };
+        let statements: Vec<Statement> = statements.iter().filter(in_group).cloned().collect();
+        let mut sources = BTreeMap::new();
+        for statement in statements.iter().filter(|statement| !statement.known) {
+            let source = statement.source.map_or("unknown", record::Source::as_str);
+            *sources.entry(source.to_owned()).or_insert(0) += 1;
+        }
+        let material = Material::of_rows(&statements, settings, name);
+        let labelers = labeler::reports(&material, &BTreeMap::new());
+        (AgreementReport::of(&material, sources, options), labelers)
+    }
+
+    fn of(material: &Material, sources: BTreeMap<String, usize>, options: &AgreementOptions) -> AgreementReport {
+        let mut resampling = Resampling::new(options);
+        let people: std::collections::BTreeSet<Id> = material.judgements.iter().map(|j| j.person).collect();
         let shared = material.ordinary_by_task().into_iter().filter(|task| task.len() >= 2).count();
-        Ok(AgreementReport {
+        AgreementReport {
             project: material.project.name.clone(),
             sources,
             n_people: people.len(),
             n_tasks_shared: shared,
-            rankings: ranking::agreement(&material, &mut resampling),
-            fields: rating::agreement(&material, &mut resampling),
-            screening: labeler::screening(&material),
-            effort: effort::effort(&material, &mut resampling),
-        })
+            rankings: ranking::agreement(material, &mut resampling),
+            fields: rating::agreement(material, &mut resampling),
+            screening: labeler::screening(material, &mut resampling),
+            effort: effort::effort(material, &mut resampling),
+        }
     }
 }
 
@@ -110,11 +142,12 @@ struct Resampling {
     resamples: usize,
     seed: Seed,
     drawn: u64,
+    pairs: bool,
 }
 
 impl Resampling {
     fn new(options: &AgreementOptions) -> Resampling {
-        Resampling { resamples: options.resamples.max(100), seed: Seed(options.seed), drawn: 0 }
+        Resampling { resamples: options.resamples.max(100), seed: Seed(options.seed), drawn: 0, pairs: options.pairs }
     }
 
     /// The estimate of a statistic of `clusters` prompts; it is given the prompts drawn. NaN where it

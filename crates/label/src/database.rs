@@ -9,6 +9,7 @@
 pub mod dialect;
 mod postgres;
 mod sqlite;
+mod tls;
 mod value;
 
 pub use value::{Row, Value};

@@ -23,7 +23,7 @@ pub enum Content {
     Preferences,
     /// What people wrote as answers: `{prompt, completion, …}`.
     Demonstrations,
-    /// Ratings of single answers: `{prompt, completion, rating, flags, …}`.
+    /// Ratings of single answers: `{prompt, completion, fields, …}`.
     Ratings,
     /// Prompts, with their classes: `{prompt, use_case, user_id, …}`.
     Prompts,
@@ -72,7 +72,7 @@ pub struct ExportOptions {
     pub content: Content,
     /// One ranking a task instead of each person's, for rankings and preferences.
     pub aggregate: Option<Aggregate>,
-    /// Also judgements on gold and qualification items.
+    /// Also judgements on gold and qualification items, and the known answers themselves.
     pub include_gold: bool,
     /// Only judgements of this source.
     pub source: Option<Source>,
@@ -163,6 +163,8 @@ struct Asked {
 struct Material {
     project: Project,
     judgements: Vec<Judgement>,
+    /// Known answers, as if somebody numbered [`NOBODY`] had given them.
+    known: Vec<Judgement>,
     left_out: BTreeMap<String, usize>,
     prompts: BTreeMap<Id, Asked>,
     candidates: BTreeMap<Id, Vec<Candidate>>,
@@ -175,8 +177,11 @@ impl Material {
         let project = project::project(transaction, project)?;
         let (_, key) = project::secrets(transaction, project.id)?;
         let mut people = BTreeMap::new();
-        for row in transaction.rows("SELECT id, salt, team FROM person", &[])? {
-            people.insert(row.integer(0), (pseudonym("labeler", &key, &row.text(1)), row.text(2)));
+        for row in transaction.rows("SELECT id, salt, team, name, password IS NULL FROM person", &[])? {
+            // Who came in under a pseudonym keeps it.
+            let is_imported = row.is_set(4) && is_pseudonym("labeler", &row.text(3));
+            let name = if is_imported { row.text(3) } else { pseudonym("labeler", &key, &row.text(1)) };
+            people.insert(row.integer(0), (name, row.text(2)));
         }
         let all = judgement::select(transaction, &project, "j.project_id = ?1 ORDER BY j.id", values![project.id])?;
         let mut left_out = BTreeMap::<String, usize>::new();
@@ -204,20 +209,27 @@ impl Material {
             let asked = Asked {
                 prompt: from_json(&row.text(1)),
                 use_case: row.optional_text(2),
-                user_id: row.optional_text(3).map(|user| pseudonym("user", &key, &user)),
+                user_id: row
+                    .optional_text(3)
+                    .map(|user| if is_pseudonym("user", &user) { user } else { pseudonym("user", &key, &user) }),
                 language: row.optional_text(4),
                 source: row.optional_text(5).as_deref().and_then(source_named),
                 is_erased: row.text(6) == "erased",
             };
             prompts.insert(row.integer(0), asked);
         }
+        let known = if options.include_gold && options.aggregate.is_none() {
+            known_answers(transaction, &project, options.content)?
+        } else {
+            Vec::new()
+        };
         let mut candidates = BTreeMap::new();
-        for judgement in &judgements {
+        for judgement in judgements.iter().chain(&known) {
             if let std::collections::btree_map::Entry::Vacant(place) = candidates.entry(judgement.task) {
                 place.insert(candidate::of_task(transaction, judgement.task)?);
             }
         }
-        Ok(Material { project, judgements, left_out, prompts, candidates, people })
+        Ok(Material { project, judgements, known, left_out, prompts, candidates, people })
     }
 
     fn export(mut self, options: &ExportOptions, exported: &str) -> Export {
@@ -230,6 +242,7 @@ impl Material {
             self.left_out.insert("prompt erased".to_owned(), gone.len());
         }
         self.judgements = judgements;
+        self.known = std::mem::take(&mut self.known).into_iter().filter(|known| !erased(known)).collect();
         let rows = match options.content {
             Content::Prompts => self.prompt_rows(),
             Content::Rankings | Content::Preferences => self.comparison_rows(options),
@@ -304,7 +317,7 @@ impl Material {
         };
         match options.aggregate {
             None => {
-                for judgement in &material.judgements {
+                for judgement in material.judgements.iter().chain(&material.known) {
                     add(&[judgement], &judgement.body.places(&material.ids(judgement.task)));
                 }
             }
@@ -355,10 +368,11 @@ impl Material {
         let mut row = Map::new();
         row.insert("prompt".to_owned(), self.prompt_of(first));
         row.insert("completions".to_owned(), places.iter().filter_map(completion).collect());
-        if let [only] = judgements
-            && let Body::Rank { all_bad: true, .. } = only.body
-        {
-            row.insert("all_bad".to_owned(), true.into());
+        if let [only] = judgements {
+            row.insert("kind".to_owned(), only.kind.as_str().into());
+            if matches!(only.body, Body::Rank { all_bad: true, .. }) {
+                row.insert("all_bad".to_owned(), true.into());
+            }
         }
         self.judges(&mut row, judgements);
         Json::Object(row)
@@ -386,9 +400,12 @@ impl Material {
     /// Demonstrations, ratings and reviews: a row or more a judgement.
     fn judged_rows(&self) -> Vec<Json> {
         let mut rows = Vec::new();
-        for judgement in &self.judgements {
+        for judgement in self.judgements.iter().chain(&self.known) {
             let mut row = Map::new();
             row.insert("prompt".to_owned(), self.prompt_of(judgement));
+            let of_rating = !judgement.body.ratings().is_empty();
+            let kind = if of_rating { TaskKind::Rate } else { judgement.kind };
+            row.insert("kind".to_owned(), kind.as_str().into());
             match &judgement.body {
                 Body::Demonstrate { text, fields, .. } => {
                     row.insert("completion".to_owned(), text.as_str().into());
@@ -431,6 +448,10 @@ impl Material {
         let first = judgements[0];
         let (pseudonym, group) = self.people.get(&first.person).cloned().unwrap_or_default();
         match judgements {
+            [known] if known.person == NOBODY => {
+                row.insert("known".to_owned(), true.into());
+                row.insert("source".to_owned(), known.source.as_str().into());
+            }
             [only] => {
                 row.insert("id".to_owned(), only.uid.as_str().into());
                 row.insert("source".to_owned(), only.source.as_str().into());
@@ -463,6 +484,43 @@ impl Material {
     }
 }
 
+/// The number of nobody, who gives known answers.
+const NOBODY: Id = 0;
+
+/// The known answers of gold and qualification items.
+fn known_answers(transaction: &mut Transaction<'_>, project: &Project, content: Content) -> Result<Vec<Judgement>> {
+    let sql = "SELECT id, kind, purpose, prompt_id, gold, created_ms FROM task \
+               WHERE project_id = ?1 AND gold IS NOT NULL ORDER BY id";
+    let mut known = Vec::new();
+    for row in transaction.rows(sql, values![project.id])? {
+        let kind = row.text(1).parse()?;
+        if !fits(content, kind) {
+            continue;
+        }
+        let task = row.integer(0);
+        known.push(Judgement {
+            id: 0,
+            uid: String::new(),
+            task,
+            prompt: row.optional_integer(3),
+            person: NOBODY,
+            kind,
+            purpose: row.text(2).parse()?,
+            body: judgement::parse(&row.text(4), task)?,
+            source: Source::Human,
+            shown: Vec::new(),
+            seconds: None,
+            guide_version: project.guide_version,
+            corrects: None,
+            current: true,
+            erased: false,
+            body_hash: String::new(),
+            created_ms: row.integer(5),
+        });
+    }
+    Ok(known)
+}
+
 /// Which kinds of task an export holds.
 fn fits(content: Content, kind: TaskKind) -> bool {
     match content {
@@ -479,11 +537,17 @@ fn insert_some(row: &mut Map<String, Json>, key: &str, value: Option<impl Into<J
 }
 
 /// A name that tells nothing to whoever lacks the key: the same person has others elsewhere.
-fn pseudonym(what: &str, key: &str, whom: &str) -> String {
+pub(crate) fn pseudonym(what: &str, key: &str, whom: &str) -> String {
     let mut hasher = blake3::Hasher::new_derive_key("helpmate 2026 label pseudonym");
     for part in [what, key, whom] {
         hasher.update(&(part.len() as u64).to_le_bytes());
         hasher.update(part.as_bytes());
     }
     format!("{what}-{}", &hasher.finalize().to_hex()[..12])
+}
+
+/// Whether a name is one that [`pseudonym`] makes.
+pub(crate) fn is_pseudonym(what: &str, name: &str) -> bool {
+    let hash = name.strip_prefix(what).and_then(|rest| rest.strip_prefix('-'));
+    hash.is_some_and(|hash| hash.len() == 12 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
 }

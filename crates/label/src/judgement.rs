@@ -17,7 +17,8 @@ use crate::{TaskKind, candidate, check, lease, people, project, prompt, qualific
 pub struct Judgement {
     /// Number.
     pub id: Id,
-    /// Its name everywhere: the project's random name, `-`, the number. Exported rows carry it as `id`.
+    /// Its name everywhere: the project's random name, `-`, the number; of an imported one the name that
+    /// it came with. Exported rows carry it as `id`.
     pub uid: String,
     /// On which task.
     pub task: Id,
@@ -138,7 +139,7 @@ impl Store {
                 _ => return Err(LabelError::LeaseExpired { task: lease.task }),
             }
             let project = project::project(transaction, lease.project)?;
-            let kept = Kept { shown: &lease.shown, guide_version: lease.guide_version };
+            let kept = Kept { shown: &lease.shown, guide_version: lease.guide_version, name: None };
             let id = insert(transaction, &project, &task, &said, &kept, now)?;
             let sql = "UPDATE lease SET state = 'submitted', ended_ms = ?2 WHERE id = ?1";
             transaction.change(sql, values![lease.id, now])?;
@@ -153,7 +154,7 @@ impl Store {
         actor.require(Role::Manager)?;
         check::submission(&recorded.submission)?;
         check_size(&recorded.body)?;
-        let (now, token) = (self.now_ms(), random::secret()?);
+        let now = self.now_ms();
         let at = recorded.at_ms.unwrap_or(now);
         self.write(|transaction| {
             let person = people::person(transaction, recorded.person)?.id;
@@ -175,15 +176,8 @@ impl Store {
                 return Err(LabelError::invalid("person", "the author of an answer", "somebody else"));
             }
             let shown: Vec<Id> = candidate::of_task(transaction, task.id)?.iter().map(|c| c.id).collect();
-            let kept = Kept { shown: &shown, guide_version: project.guide_version };
-            let id = insert(transaction, &project, &task, &said, &kept, at)?;
-            let sql = "INSERT INTO lease (token, task_id, project_id, person_id, state, shown, guide_version, \
-                       created_ms, expires_ms, ended_ms) VALUES (?1, ?2, ?3, ?4, 'submitted', ?5, ?6, ?7, ?7, ?7)";
-            let (shown, guide) = (json(&shown), project.guide_version);
-            transaction.change(sql, values![token, task.id, project.id, person, shown, guide, at])?;
-            let task_complete = count_done(transaction, task.id, false)?;
-            after(transaction, &project, &task, &said, at)?;
-            Ok(Submitted { judgement: id, duplicate: false, task_complete })
+            let kept = Kept { shown: &shown, guide_version: project.guide_version, name: None };
+            record(transaction, &project, &task, &said, &kept, at)
         })
     }
 
@@ -219,7 +213,7 @@ impl Store {
             }
             let project = project::project(transaction, task.project)?;
             let shown: Vec<Id> = serde_json::from_str(&row.text(1)).unwrap_or_default();
-            let kept = Kept { shown: &shown, guide_version: row.integer(2) };
+            let kept = Kept { shown: &shown, guide_version: row.integer(2), name: None };
             let id = insert(transaction, &project, &task, &said, &kept, now)?;
             after(transaction, &project, &task, &said, now)?;
             Ok(Submitted { judgement: id, duplicate: false, task_complete: task.state == "complete" })
@@ -265,31 +259,57 @@ impl Store {
     /// A judgement by the name that exported rows carry, with its project.
     pub fn judgement_by_uid(&self, actor: Actor, uid: &str) -> Result<(Project, Judgement)> {
         let unknown = || LabelError::not_found("judgement", uid);
-        let (project, id) = uid.rsplit_once('-').ok_or_else(unknown)?;
-        let id: Id = id.parse().map_err(|_| unknown())?;
-        let judgement = self.judgement(actor, id).map_err(|_| unknown())?;
-        if judgement.uid != uid {
-            return Err(unknown());
+        // Where it was said comes before where it was brought.
+        let own = uid.rsplit_once('-').and_then(|(project, id)| Some((project, id.parse::<Id>().ok()?)));
+        if let Some((project, id)) = own
+            && let Ok(judgement) = self.judgement(actor, id)
+            && judgement.uid == uid
+            && let Some(project) = self.projects()?.into_iter().find(|known| known.uid == project)
+        {
+            return Ok((project, judgement));
         }
-        let project = self.projects()?.into_iter().find(|known| known.uid == project).ok_or_else(unknown)?;
-        Ok((project, judgement))
+        let sql = "SELECT id, project_id FROM judgement WHERE name = ?1 ORDER BY id LIMIT 1";
+        let row = self.read(|transaction| transaction.row(sql, values![uid]))?.ok_or_else(unknown)?;
+        let judgement = self.judgement(actor, row.integer(0)).map_err(|_| unknown())?;
+        Ok((self.project(row.integer(1))?, judgement))
     }
 }
 
 /// What somebody says.
-struct Said<'a> {
-    person: Id,
-    submission: &'a str,
-    body: &'a Body,
-    source: Source,
-    seconds: Option<f64>,
-    corrects: Option<Id>,
+pub(crate) struct Said<'a> {
+    pub person: Id,
+    pub submission: &'a str,
+    pub body: &'a Body,
+    pub source: Source,
+    pub seconds: Option<f64>,
+    pub corrects: Option<Id>,
 }
 
-/// What stood before them.
-struct Kept<'a> {
-    shown: &'a [Id],
-    guide_version: i64,
+/// What stood before them, and the name under which it comes from elsewhere.
+pub(crate) struct Kept<'a> {
+    pub shown: &'a [Id],
+    pub guide_version: i64,
+    pub name: Option<&'a str>,
+}
+
+/// Adds a judgement that nobody took a lease for, as if they had had one.
+pub(crate) fn record(
+    transaction: &mut Transaction<'_>,
+    project: &Project,
+    task: &TaskRow,
+    said: &Said<'_>,
+    kept: &Kept<'_>,
+    at: i64,
+) -> Result<Submitted> {
+    let id = insert(transaction, project, task, said, kept, at)?;
+    let sql = "INSERT INTO lease (token, task_id, project_id, person_id, state, shown, guide_version, \
+               created_ms, expires_ms, ended_ms) VALUES (?1, ?2, ?3, ?4, 'submitted', ?5, ?6, ?7, ?7, ?7)";
+    let (token, shown) = (random::secret()?, json(&kept.shown));
+    let parameters = values![token, task.id, project.id, said.person, shown, kept.guide_version, at];
+    transaction.change(sql, parameters)?;
+    let task_complete = count_done(transaction, task.id, false)?;
+    after(transaction, project, task, said, at)?;
+    Ok(Submitted { judgement: id, duplicate: false, task_complete })
 }
 
 /// A task as submissions see it.
@@ -325,7 +345,7 @@ pub(crate) fn task_row(transaction: &mut Transaction<'_>, id: Id) -> Result<Task
 }
 
 /// Words are checked field by field; this bounds all of them together.
-fn check_size(body: &Body) -> Result<()> {
+pub(crate) fn check_size(body: &Body) -> Result<()> {
     let text = json(body);
     check::optional_text("submission", &text, 4 * check::TEXT_BYTES_MAX)?;
     if text.contains("\\u0000") {
@@ -358,8 +378,8 @@ fn insert(
     said.body.check(task.kind, kept.shown, &project.settings)?;
     let body = json(said.body);
     let sql = "INSERT INTO judgement (project_id, task_id, person_id, submission, kind, source, shown, \
-               guide_version, seconds, corrects, body_hash, created_ms) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+               guide_version, seconds, corrects, body_hash, created_ms, name) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
     let id = transaction.insert(
         sql,
         values![
@@ -374,7 +394,8 @@ fn insert(
             check::seconds(said.seconds),
             said.corrects,
             stdx::hash::bytes(body.as_bytes()),
-            at
+            at,
+            kept.name
         ],
     )?;
     transaction.change("INSERT INTO judgement_body (judgement_id, body) VALUES (?1, ?2)", values![id, body])?;
@@ -461,7 +482,7 @@ pub(crate) fn select(
 ) -> Result<Vec<Judgement>> {
     let sql = format!(
         "SELECT j.id, j.task_id, t.prompt_id, j.person_id, j.kind, t.purpose, b.body, j.source, j.shown, j.seconds, \
-         j.guide_version, j.corrects, c.id, b.erased_ms, j.body_hash, j.created_ms FROM judgement j \
+         j.guide_version, j.corrects, c.id, b.erased_ms, j.body_hash, j.created_ms, j.name FROM judgement j \
          JOIN task t ON t.id = j.task_id JOIN judgement_body b ON b.judgement_id = j.id \
          LEFT JOIN judgement c ON c.corrects = j.id WHERE {condition}"
     );
@@ -472,7 +493,7 @@ fn of_row(project: &Project, row: &Row) -> Result<Judgement> {
     let id = row.integer(0);
     Ok(Judgement {
         id,
-        uid: format!("{}-{id}", project.uid),
+        uid: row.optional_text(16).unwrap_or_else(|| format!("{}-{id}", project.uid)),
         task: row.integer(1),
         prompt: row.optional_integer(2),
         person: row.integer(3),

@@ -9,7 +9,7 @@
 //! - what is labeled: [`project`], [`guide`], [`prompt`], [`candidate`](mod@candidate)
 //! - who does what: [`task`], `lease` ([`Store::next_task`]), [`judgement`], [`tree`] (conversations that grow)
 //! - people: [`people`], [`session`], [`token`], [`audit`], [`erase`]
-//! - what comes out: [`export`], [`aggregate`], [`agreement`], [`csv`]
+//! - what comes out: [`export`], [`aggregate`], [`agreement`], [`csv`]; what comes back: [`said`], [`import`]
 
 pub mod aggregate;
 pub mod agreement;
@@ -27,6 +27,7 @@ mod error;
 pub mod export;
 pub mod generation;
 pub mod guide;
+pub mod import;
 pub mod judgement;
 mod lease;
 mod password;
@@ -36,6 +37,7 @@ pub mod prompt;
 mod qualification;
 mod random;
 pub mod role;
+pub mod said;
 mod schema;
 pub mod session;
 pub mod settings;
@@ -55,6 +57,7 @@ pub use error::{LabelError, Result};
 pub use export::{Content, Export, ExportOptions, Manifest};
 pub use generation::{Generation, GenerationRequest};
 pub use guide::{Guide, Phase, default_guide};
+pub use import::Imported;
 pub use judgement::{Judgement, JudgementQuery, Recorded, Submission, Submitted};
 pub use lease::{Assignment, Draft, Next, Progress, Shown};
 pub use password::{CHARACTERS_MIN as PASSWORD_CHARACTERS_MIN, PasswordCost};
@@ -62,6 +65,7 @@ pub use people::{Invitation, NewInvitation, NewPerson, Person};
 pub use project::{Project, ProjectCounts, ProjectState};
 pub use prompt::{AddedPrompts, NewPrompt, PromptQuery, StoredPrompt};
 pub use role::{Actor, Role};
+pub use said::{SaidAnswer, Statement, Statements};
 pub use session::Session;
 pub use settings::{
     Field, FieldKind, FieldOf, GoldSettings, PromptSettings, QualificationSettings, RankingSettings, ReviewSettings,

@@ -205,13 +205,11 @@ pub(crate) enum Place {
 
 /// Adds a prompt that was checked.
 pub(crate) fn add(transaction: &mut Transaction<'_>, project: &Project, new: &NewPrompt, now: i64) -> Result<Place> {
-    let content = to_json(&new.prompt);
-    let content_hash = hash(&new.prompt);
     let settings = &project.settings.prompts;
-    let prefix_hash = prefix_hash(&new.prompt, settings.duplicate_prefix);
+    let (content_hash, prefix_hash) = (hash(&new.prompt), prefix_hash(&new.prompt, settings.duplicate_prefix));
     let known = "SELECT id FROM prompt WHERE project_id = ?1 AND (content_hash = ?2 OR prefix_hash = ?3) \
                  ORDER BY id LIMIT 1";
-    if let Some(row) = transaction.row(known, values![project.id, &content_hash, &prefix_hash])? {
+    if let Some(row) = transaction.row(known, values![project.id, content_hash, prefix_hash])? {
         return Ok(Place::Known(row.integer(0)));
     }
     if let Some(user) = &new.user_id {
@@ -221,17 +219,36 @@ pub(crate) fn add(transaction: &mut Transaction<'_>, project: &Project, new: &Ne
             return Ok(Place::OverLimit);
         }
     }
+    insert(transaction, project, new, now).map(Place::New)
+}
+
+/// Adds a prompt that was checked, whatever it begins with and whosever it is, or finds the one with the
+/// same words; whether it is new. Nothing for one that was erased here: it doesn't come back.
+pub(crate) fn find_or_insert(
+    transaction: &mut Transaction<'_>,
+    project: &Project,
+    new: &NewPrompt,
+    now: i64,
+) -> Result<Option<(Id, bool)>> {
+    let sql = "SELECT id, state FROM prompt WHERE project_id = ?1 AND content_hash = ?2";
+    match transaction.row(sql, values![project.id, hash(&new.prompt)])? {
+        Some(row) => Ok((row.text(1) == "open").then(|| (row.integer(0), false))),
+        None => insert(transaction, project, new, now).map(|id| Some((id, true))),
+    }
+}
+
+fn insert(transaction: &mut Transaction<'_>, project: &Project, new: &NewPrompt, now: i64) -> Result<Id> {
     let sql = "INSERT INTO prompt (project_id, content, content_hash, prefix_hash, use_case, user_id, language, \
                source, author_id, priority, state, expires_ms, created_ms) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'open', ?11, ?12)";
     let priority = if new.priority.is_finite() { new.priority } else { 0.0 };
-    let id = transaction.insert(
+    transaction.insert(
         sql,
         values![
             project.id,
-            content,
-            content_hash,
-            prefix_hash,
+            to_json(&new.prompt),
+            hash(&new.prompt),
+            prefix_hash(&new.prompt, project.settings.prompts.duplicate_prefix),
             new.use_case.as_ref(),
             new.user_id.as_ref(),
             new.language.as_ref(),
@@ -241,8 +258,7 @@ pub(crate) fn add(transaction: &mut Transaction<'_>, project: &Project, new: &Ne
             new.expires_ms,
             now
         ],
-    )?;
-    Ok(Place::New(id))
+    )
 }
 
 const SELECT: &str = "SELECT p.id, p.project_id, p.content, p.use_case, p.user_id, p.language, p.source, p.priority, \
@@ -304,7 +320,8 @@ fn normal(prompt: &Prompt) -> String {
     full_text(prompt).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn hash(prompt: &Prompt) -> String {
+/// The hash of what counts when prompts are compared.
+pub(crate) fn hash(prompt: &Prompt) -> String {
     stdx::hash::bytes(normal(prompt).as_bytes())
 }
 

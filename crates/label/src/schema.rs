@@ -9,7 +9,11 @@ use crate::database::{Database, Durability, Transaction, dialect, values};
 use crate::{LabelError, Result};
 
 /// The migrations in order; the first makes version 1. One that was published is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("migration/0001_begin.sql"), include_str!("migration/0002_trees.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migration/0001_begin.sql"),
+    include_str!("migration/0002_trees.sql"),
+    include_str!("migration/0003_imported.sql"),
+];
 
 /// The newest version.
 pub const KNOWN: i64 = MIGRATIONS.len() as i64;

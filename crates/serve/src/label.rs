@@ -7,6 +7,7 @@
 mod account;
 mod api;
 pub mod demo;
+pub mod file;
 mod form;
 mod home;
 pub mod import;
@@ -18,6 +19,7 @@ mod problem;
 mod session;
 mod task;
 pub(crate) mod text;
+pub mod trainer;
 mod when;
 
 use axum::Router;

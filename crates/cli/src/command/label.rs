@@ -10,7 +10,6 @@ mod invite;
 mod project;
 mod serve;
 mod tasks;
-mod trainer;
 mod user;
 
 use crate::context::Context;

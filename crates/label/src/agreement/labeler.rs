@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::material::Material;
 use super::similarity::{body_agreement, equal_fields, of};
+use super::{Estimate, Resampling};
 use crate::database::values;
-use crate::{Actor, Body, FieldKind, FieldValue, Fields, Id, Judgement, Purpose, Result, Role, Store, TaskKind};
+use crate::{Actor, Body, FieldKind, FieldValue, Fields, Id, Judgement, Result, Role, Store, TaskKind};
 
 /// A person's work in a project.
 #[derive(Clone, Debug, Serialize)]
@@ -44,18 +45,14 @@ pub struct Screening {
     pub person: Id,
     /// Their name.
     pub name: String,
-    /// Agreement with known yes-or-no answers (cut-off: `qualification.agreement_min`).
-    pub flags: Option<f64>,
-    /// Answers that it stands on.
-    pub n_flags: usize,
-    /// Agreement with known rankings, over pairs of answers (same cut-off).
-    pub rankings: Option<f64>,
-    /// Tasks that it stands on.
-    pub n_rankings: usize,
+    /// Agreement with known answers of any kind: the mean over the tasks that have one.
+    pub gold: Estimate,
+    /// Share of known yes-or-no answers that they gave too (cut-off: `qualification.agreement_min`).
+    pub flags: Estimate,
+    /// Agreement with known rankings, the mean over tasks (same cut-off).
+    pub rankings: Estimate,
     /// The mean rating that reviews give their demonstrations (cut-off: `qualification.rating_min`).
-    pub demonstrations: Option<f64>,
-    /// Reviews that it stands on.
-    pub n_demonstrations: usize,
+    pub demonstrations: Estimate,
     /// Whether all that was measured reaches its cut-off; nothing when nothing was.
     pub passes: Option<bool>,
 }
@@ -81,30 +78,7 @@ impl Store {
             let rows = transaction.rows(sql, values![project])?;
             Ok(rows.iter().map(|row| (row.integer(0), row.is_set(1))).collect::<BTreeMap<Id, bool>>())
         })?;
-        let (with_rest, severity) = (with_rest(&material), severity(&material));
-        let with_gold = with_gold(&material);
-        let mut reports: Vec<LabelerReport> = material
-            .people
-            .values()
-            .map(|person| {
-                let own = || material.judgements.iter().filter(|judgement| judgement.person == person.id);
-                LabelerReport {
-                    person: person.id,
-                    name: person.name.clone(),
-                    group: person.group.clone(),
-                    judgements: own().count(),
-                    skips: material.skips.get(&person.id).copied().unwrap_or(0),
-                    seconds_median: median(own().filter_map(|judgement| judgement.seconds).collect()),
-                    with_rest: with_rest.get(&person.id).and_then(|all| mean(all)),
-                    with_gold: with_gold.get(&person.id).and_then(|all| mean(all)),
-                    severity: severity.get(&person.id).and_then(|all| mean(all)),
-                    qualified: qualified.get(&person.id).copied(),
-                    last_ms: own().map(|judgement| judgement.created_ms).max(),
-                }
-            })
-            .collect();
-        reports.sort_by_key(|report| report.name.to_lowercase());
-        Ok(reports)
+        Ok(reports(&material, &qualified))
     }
 
     /// Judgements by day and person, corrections not counted.
@@ -118,6 +92,31 @@ impl Store {
         }
         Ok(counts.into_iter().map(|((day, person), n)| DayCount { day, person, n }).collect())
     }
+}
+
+/// Everybody's work, by name.
+pub(super) fn reports(material: &Material, qualified: &BTreeMap<Id, bool>) -> Vec<LabelerReport> {
+    let (with_rest, severity) = (with_rest(material), severity(material));
+    let with_gold = with_gold(material);
+    let report = |person: &crate::Person| {
+        let own = || material.judgements.iter().filter(|judgement| judgement.person == person.id);
+        LabelerReport {
+            person: person.id,
+            name: person.name.clone(),
+            group: person.group.clone(),
+            judgements: own().count(),
+            skips: material.skips.get(&person.id).copied().unwrap_or(0),
+            seconds_median: median(own().filter_map(|judgement| judgement.seconds).collect()),
+            with_rest: with_rest.get(&person.id).and_then(|all| mean(all)),
+            with_gold: with_gold.get(&person.id).and_then(|all| mean(all)),
+            severity: severity.get(&person.id).and_then(|all| mean(all)),
+            qualified: qualified.get(&person.id).copied(),
+            last_ms: own().map(|judgement| judgement.created_ms).max(),
+        }
+    };
+    let mut reports: Vec<LabelerReport> = material.people.values().map(report).collect();
+    reports.sort_by_key(|report| report.name.to_lowercase());
+    reports
 }
 
 /// Each person's agreements with each other on ordinary tasks.
@@ -149,8 +148,7 @@ fn with_gold(material: &Material) -> BTreeMap<Id, Vec<f64>> {
 }
 
 fn tested(material: &Material) -> impl Iterator<Item = &Judgement> {
-    let is_test = |judgement: &&Judgement| matches!(judgement.purpose, Purpose::Gold | Purpose::Qualification);
-    material.judgements.iter().filter(is_test).filter(|judgement| material.gold.contains_key(&judgement.task))
+    material.judgements.iter().filter(|judgement| material.gold.contains_key(&judgement.task))
 }
 
 /// Each person's rating minus the others' mean, on the project's first scale.
@@ -176,44 +174,67 @@ fn severity(material: &Material) -> BTreeMap<Id, Vec<f64>> {
     found
 }
 
+/// Sums and numbers of what was observed, by prompt.
+#[derive(Default)]
+struct ByPrompt(BTreeMap<(Option<Id>, Id), (f64, f64)>);
+
+impl ByPrompt {
+    fn add(&mut self, judgement: &Judgement, observed: impl IntoIterator<Item = f64>) {
+        for value in observed {
+            let sums = self.0.entry(Material::prompt_of(judgement)).or_default();
+            sums.0 += value;
+            sums.1 += 1.0;
+        }
+    }
+
+    fn mean(&self, resampling: &mut Resampling) -> Estimate {
+        let sums: Vec<(f64, f64)> = self.0.values().copied().collect();
+        resampling.ratio(sums.iter().map(|sum| sum.1 as usize).sum(), &sums)
+    }
+}
+
 /// Everybody who met a known answer or whose demonstrations were reviewed.
-pub(super) fn screening(material: &Material) -> Vec<Screening> {
+pub(super) fn screening(material: &Material, resampling: &mut Resampling) -> Vec<Screening> {
     let cut = &material.project.settings.qualification;
     let mut found = Vec::new();
     for person in material.people.values() {
-        let (mut flags, mut rankings) = (Vec::new(), Vec::new());
+        let [mut all, mut flags, mut rankings, mut demonstrations] = [(); 4].map(|()| ByPrompt::default());
         for judgement in tested(material).filter(|judgement| judgement.person == person.id) {
             let gold = &material.gold[&judgement.task];
             let answers = material.answers(judgement.task);
             for &candidate in answers {
-                flags.extend(equal_flags(material, of(&judgement.body, candidate), of(gold, candidate)));
+                let equal = equal_flags(material, of(&judgement.body, candidate), of(gold, candidate));
+                flags.add(judgement, equal.into_iter().map(|equal| f64::from(u8::from(equal))));
             }
+            let agreement = body_agreement(&judgement.body, gold, answers);
+            all.add(judgement, agreement);
             if Material::ranks(judgement.kind) {
-                rankings.extend(body_agreement(&judgement.body, gold, answers));
+                rankings.add(judgement, agreement);
             }
         }
-        let demonstrations = demonstration_ratings(material, person.id);
-        let flag_share = super::similarity::share(&flags);
-        let (ranking_mean, rating_mean) = (mean(&rankings), mean(&demonstrations));
+        for (review, rating) in demonstration_ratings(material, person.id) {
+            demonstrations.add(review, [rating]);
+        }
+        let [gold, flags, rankings, demonstrations] =
+            [all, flags, rankings, demonstrations].map(|observed| observed.mean(resampling));
         let reached = [
-            flag_share.map(|share| share >= cut.agreement_min),
-            ranking_mean.map(|share| share >= cut.agreement_min),
-            rating_mean.map(|rating| rating >= cut.rating_min),
+            flags.value.map(|share| share >= cut.agreement_min),
+            rankings.value.map(|share| share >= cut.agreement_min),
+            demonstrations.value.map(|rating| rating >= cut.rating_min),
         ];
         let measured: Vec<bool> = reached.into_iter().flatten().collect();
-        if measured.is_empty() {
+        if measured.is_empty() && gold.value.is_none() {
             continue;
         }
+        let passes = (!measured.is_empty()).then(|| measured.iter().all(|reached| *reached));
         found.push(Screening {
             person: person.id,
             name: person.name.clone(),
-            flags: flag_share,
-            n_flags: flags.len(),
-            rankings: ranking_mean,
-            n_rankings: rankings.len(),
-            demonstrations: rating_mean,
-            n_demonstrations: demonstrations.len(),
-            passes: Some(measured.iter().all(|reached| *reached)),
+            gold,
+            flags,
+            rankings,
+            demonstrations,
+            passes,
         });
     }
     found
@@ -232,7 +253,7 @@ fn equal_flags(material: &Material, a: Option<&Fields>, b: Option<&Fields>) -> V
 }
 
 /// What reviews gave a person's demonstrations on their first scale.
-fn demonstration_ratings(material: &Material, person: Id) -> Vec<f64> {
+fn demonstration_ratings(material: &Material, person: Id) -> Vec<(&Judgement, f64)> {
     let mut ratings = Vec::new();
     for judgement in material.judgements.iter().filter(|judgement| judgement.kind == TaskKind::Review) {
         let is_theirs = material.answers(judgement.task).iter().any(|id| material.authors.get(id) == Some(&person));
@@ -241,7 +262,7 @@ fn demonstration_ratings(material: &Material, person: Id) -> Vec<f64> {
                 FieldValue::Number(number) => Some(*number as f64),
                 _ => None,
             };
-            ratings.extend(fields.values().find_map(number));
+            ratings.extend(fields.values().find_map(number).map(|number| (judgement, number)));
         }
     }
     ratings

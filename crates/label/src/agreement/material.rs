@@ -1,4 +1,4 @@
-//! The judgements that statistics are computed of, read once.
+//! The judgements that statistics are computed of, read once: from the database or from rows.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry;
 use crate::database::values;
 use crate::{Body, Id, Judgement, Person, Project, Purpose, Result, Store, TaskKind, judgement, people, project};
 
-/// All judgements in force of a project.
+/// All judgements in force of a project, or all that rows say.
 pub struct Material {
     pub project: Project,
     /// By task, then by number.
@@ -82,10 +82,14 @@ impl Material {
     pub fn by_prompt(&self) -> Vec<Vec<Vec<&Judgement>>> {
         let mut prompts: BTreeMap<(Option<Id>, Id), Vec<Vec<&Judgement>>> = BTreeMap::new();
         for task in self.ordinary_by_task() {
-            let key = (task[0].prompt, if task[0].prompt.is_some() { 0 } else { task[0].task });
-            prompts.entry(key).or_default().push(task);
+            prompts.entry(Material::prompt_of(task[0])).or_default().push(task);
         }
         prompts.into_values().collect()
+    }
+
+    /// Which cluster a judgement is of.
+    pub fn prompt_of(judgement: &Judgement) -> (Option<Id>, Id) {
+        (judgement.prompt, if judgement.prompt.is_some() { 0 } else { judgement.task })
     }
 
     /// Whether a judgement ranks answers.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use statistics::krippendorff::{Scale, alpha};
-use statistics::rank_agreement::PairCounts;
+use statistics::krippendorff::{Scale, alpha_of_units};
+use statistics::rank_agreement::{PairCounts, kendall_w};
 
 use super::material::Material;
 use super::similarity::common_pairs;
@@ -50,13 +50,10 @@ pub struct LabelerRanking {
 #[derive(Clone, Debug, Default)]
 struct Sums {
     counts: PairCounts,
-    /// Things said about pairs by those who are compared, and how many of them are ties.
-    said: u64,
-    said_tied: u64,
     tau: (f64, f64),
     w: (f64, f64),
     by_person: BTreeMap<Id, (f64, f64)>,
-    /// For α: what was said about each pair of each task.
+    /// For α: what was said about each pair of each task, each way round.
     units: Vec<Vec<f64>>,
 }
 
@@ -89,8 +86,14 @@ pub(super) fn agreement(material: &Material, resampling: &mut Resampling) -> Opt
         let half = 0.5 * (sums.counts.tied_only_a + sums.counts.tied_only_b) as f64;
         (agreeing(&sums.counts) + half, sums.counts.pairs() as f64)
     });
-    let ties = ratio(resampling, &|sums| (sums.said_tied as f64, sums.said as f64));
-    let kappa = resampling.estimate(n, prompts.len(), |drawn| kappa(drawn.iter().map(|&i| &prompts[i])));
+    let together = |drawn: &[usize]| {
+        drawn.iter().fold(PairCounts::default(), |mut sum, &i| {
+            sum.add(&prompts[i].counts);
+            sum
+        })
+    };
+    let ties = resampling.estimate(n, prompts.len(), |drawn| together(drawn).share_tied());
+    let kappa = resampling.estimate(n, prompts.len(), |drawn| together(drawn).kappa());
     let mean = |resampling: &mut Resampling, part: fn(&Sums) -> (f64, f64)| {
         let sums: Vec<(f64, f64)> = prompts.iter().map(part).collect();
         let n = sums.iter().map(|sum| sum.1 as usize).sum();
@@ -98,10 +101,10 @@ pub(super) fn agreement(material: &Material, resampling: &mut Resampling) -> Opt
     };
     let kendall_tau_b = mean(resampling, |sums| sums.tau);
     let kendall_w = mean(resampling, |sums| sums.w);
-    let n_units = prompts.iter().map(|sums| sums.units.len()).sum();
+    let n_units = prompts.iter().map(|sums| sums.units.len() / 2).sum();
     let alpha = resampling.estimate(n_units, prompts.len(), |drawn| {
         let units = drawn.iter().flat_map(|&i| prompts[i].units.iter().map(Vec::as_slice));
-        alpha_of(units, Scale::Ordinal)
+        alpha_of_units(units, Scale::Ordinal).unwrap_or(f64::NAN)
     });
     let labelers = labelers(material, &prompts, resampling);
     Some(RankingAgreement { exact, strict, ties_half, kappa, kendall_tau_b, kendall_w, alpha, labelers, ties })
@@ -127,9 +130,7 @@ fn add_task(sums: &mut Sums, task: &[&Judgement], answers: &[Id]) {
     for (i, (person_a, a)) in rankings.iter().enumerate() {
         for (person_b, b) in rankings[..i].iter().filter(|(person, _)| person != person_a) {
             let Some(counts) = common_pairs(a, b) else { continue };
-            add(&mut sums.counts, &counts);
-            sums.said += 2 * counts.pairs();
-            sums.said_tied += 2 * counts.tied_both + counts.tied_only_a + counts.tied_only_b;
+            sums.counts.add(&counts);
             if let Ok(tau) = counts.kendall_tau_b() {
                 sums.tau.0 += tau;
                 sums.tau.1 += 1.0;
@@ -146,8 +147,9 @@ fn add_task(sums: &mut Sums, task: &[&Judgement], answers: &[Id]) {
         answers.iter().map(rank).collect()
     };
     let table: Vec<Vec<Option<f64>>> = rankings.iter().map(|(_, places)| ranks(places)).collect();
+    // Each pair both ways round: which answer stands first must not matter.
     for i in 0..answers.len() {
-        for j in 0..i {
+        for j in (0..answers.len()).filter(|&j| j != i) {
             let said = table.iter().filter_map(|row| Some(order(row[i]?, row[j]?)));
             let unit: Vec<f64> = said.collect();
             if unit.len() >= 2 {
@@ -156,7 +158,7 @@ fn add_task(sums: &mut Sums, task: &[&Judgement], answers: &[Id]) {
         }
     }
     let complete: Option<Vec<Vec<f64>>> = table.into_iter().map(|row| row.into_iter().collect()).collect();
-    if let Some(w) = complete.and_then(|ranks| kendall_w(&ranks)) {
+    if let Some(w) = complete.and_then(|ranks| kendall_w(&ranks).ok()) {
         sums.w.0 += w;
         sums.w.1 += 1.0;
     }
@@ -167,92 +169,5 @@ fn order(a: f64, b: f64) -> f64 {
         std::cmp::Ordering::Less => 1.0,
         std::cmp::Ordering::Equal => 0.0,
         std::cmp::Ordering::Greater => -1.0,
-    }
-}
-
-fn add(sum: &mut PairCounts, counts: &PairCounts) {
-    sum.concordant += counts.concordant;
-    sum.discordant += counts.discordant;
-    sum.tied_both += counts.tied_both;
-    sum.tied_only_a += counts.tied_only_a;
-    sum.tied_only_b += counts.tied_only_b;
-}
-
-/// κ with chance that knows of ties.
-fn kappa<'a>(prompts: impl Iterator<Item = &'a Sums>) -> f64 {
-    let (mut agreeing, mut pairs, mut tied, mut said) = (0, 0, 0, 0);
-    for sums in prompts {
-        agreeing += sums.counts.concordant + sums.counts.tied_both;
-        pairs += sums.counts.pairs();
-        tied += sums.said_tied;
-        said += sums.said;
-    }
-    let tie = tied as f64 / said as f64;
-    let ordered = (1.0 - tie) / 2.0;
-    let expected = tie * tie + 2.0 * ordered * ordered;
-    (agreeing as f64 / pairs as f64 - expected) / (1.0 - expected)
-}
-
-/// Kendall's W of m rankings of n answers with average ranks for ties:
-/// W = 12 Σ(R_i − R̄)² / (m²(n³ − n) − m Σ(t³ − t)) (Kendall & Smith 1939, with Kendall's correction).
-/// Nothing when there are fewer than two rankings or answers, or all are tied by all.
-fn kendall_w(ranks: &[Vec<f64>]) -> Option<f64> {
-    let (m, n) = (ranks.len() as f64, ranks.first()?.len());
-    if ranks.len() < 2 || n < 2 {
-        return None;
-    }
-    let mut totals = vec![0.0; n];
-    let mut ties = 0.0;
-    for row in ranks {
-        let average = statistics::correlation::average_ranks(row);
-        totals.iter_mut().zip(&average).for_each(|(total, rank)| *total += rank);
-        let mut sorted = row.clone();
-        sorted.sort_by(f64::total_cmp);
-        ties += sorted.chunk_by(|a, b| a == b).map(|tied| (tied.len() as f64).powi(3) - tied.len() as f64).sum::<f64>();
-    }
-    let mean = totals.iter().sum::<f64>() / n as f64;
-    let squares: f64 = totals.iter().map(|total| (total - mean).powi(2)).sum();
-    let n = n as f64;
-    let most = m * m * (n.powi(3) - n) - m * ties;
-    (most > 0.0).then(|| 12.0 * squares / most)
-}
-
-/// Krippendorff's α of units with any number of ratings. Who rated doesn't matter to it: ratings
-/// stand in as many rows as the fullest unit needs. NaN where it is undefined.
-pub(super) fn alpha_of<'a>(units: impl Iterator<Item = &'a [f64]>, scale: Scale) -> f64 {
-    let units: Vec<&[f64]> = units.collect();
-    let n_rows = units.iter().map(|unit| unit.len()).max().unwrap_or(0);
-    let row = |i: usize| units.iter().map(|unit| unit.get(i).copied()).collect();
-    let ratings: Vec<Vec<Option<f64>>> = (0..n_rows).map(row).collect();
-    alpha(&ratings, scale).unwrap_or(f64::NAN)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kendalls_w_worked_by_hand() {
-        // Three rankings of three: rank sums 4, 5, 9, mean 6, squares 4 + 1 + 9 = 14;
-        // 12·14/(9·24) = .777….
-        let ranks = [vec![1.0, 2.0, 3.0], vec![2.0, 1.0, 3.0], vec![1.0, 2.0, 3.0]];
-        assert!((kendall_w(&ranks).unwrap() - 12.0 * 14.0 / 216.0).abs() < 1e-12);
-        // Perfect agreement is 1, with ties too: average ranks 1.5, 1.5, 3, sums 3, 3, 6, squares 6;
-        // ties = 2·(2³ − 2) = 12: W = 72/(4·24 − 2·12) = 1.
-        assert_eq!(kendall_w(&[vec![1.0, 1.0, 2.0], vec![1.0, 1.0, 5.0]]), Some(1.0));
-        // Opposite rankings cancel.
-        assert_eq!(kendall_w(&[vec![1.0, 2.0, 3.0], vec![3.0, 2.0, 1.0]]), Some(0.0));
-        assert_eq!(kendall_w(&[vec![1.0, 1.0], vec![1.0, 1.0]]), None);
-        assert_eq!(kendall_w(&[vec![1.0, 2.0]]), None);
-    }
-
-    #[test]
-    fn kappa_worked_by_hand() {
-        // Ten pairs: six agree in order, one tied by both, one tied by one, two opposite. Of twenty
-        // things said three are ties: p = .15, .425, .425; P(e) = .0225 + 2·.180625 = .38375.
-        let counts = PairCounts { concordant: 6, discordant: 2, tied_both: 1, tied_only_a: 1, tied_only_b: 0 };
-        let sums = Sums { counts, said: 20, said_tied: 3, ..Sums::default() };
-        let expected = (0.7 - 0.38375) / (1.0 - 0.38375);
-        assert!((kappa([&sums].into_iter()) - expected).abs() < 1e-12);
     }
 }

@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use statistics::agreement::{Weights, cohen_kappa, fleiss_kappa};
-use statistics::krippendorff::Scale;
+use statistics::krippendorff::{Scale, alpha_of_units};
 
 use super::material::Material;
-use super::ranking::alpha_of;
 use super::similarity::of;
 use super::{Estimate, Resampling};
 use crate::{Body, Field, FieldKind, FieldOf, FieldValue, Fields, Id, Judgement};
@@ -23,8 +22,12 @@ pub struct FieldAgreement {
     pub raw: Estimate,
     /// Krippendorff's α: ordinal for scales, nominal for the others.
     pub alpha: Estimate,
+    /// α of names, for scales: a near miss is a miss.
+    pub alpha_nominal: Option<Estimate>,
     /// α on the interval scale, for scales.
     pub alpha_interval: Option<Estimate>,
+    /// α on the ratio scale, for scales.
+    pub alpha_ratio: Option<Estimate>,
     /// Cohen's κ (scales: with quadratic weights), the mean over pairs of people weighted by what
     /// they share.
     pub kappa: Estimate,
@@ -41,27 +44,23 @@ pub struct FieldAgreement {
 /// Two people's agreement on a question.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LabelerPair {
-    /// The one.
-    pub a: Id,
-    /// The other.
-    pub b: Id,
-    /// Things that both answered about.
-    pub n: usize,
+    /// The one's name.
+    pub a: String,
+    /// The other's.
+    pub b: String,
     /// Share of equal answers.
-    pub raw: f64,
-    /// Cohen's κ, where it is defined.
-    pub kappa: Option<f64>,
+    pub raw: Estimate,
+    /// Cohen's κ, for scales with quadratic weights.
+    pub kappa: Estimate,
 }
 
 /// A person's mildness.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Severity {
-    /// Who.
-    pub person: Id,
+    /// Their name.
+    pub name: String,
     /// The mean of their rating minus the mean of the others' on the same answer: above 0 is milder.
-    pub difference: f64,
-    /// Answers that others rated too.
-    pub n: usize,
+    pub difference: Estimate,
 }
 
 /// What several people said of one thing.
@@ -80,19 +79,19 @@ pub(super) fn agreement(material: &Material, resampling: &mut Resampling) -> Vec
             FieldKind::Choice { .. } => "choice",
             FieldKind::Text => continue,
         };
-        found.extend(of_units(&field.name, kind, units(material, field), resampling));
+        found.extend(of_units(&field.name, kind, units(material, field), material, resampling));
     }
     let accept = |body: &Body| match body {
         Body::Review { accept, .. } => Some(f64::from(u8::from(*accept))),
         _ => None,
     };
-    found.extend(of_units("accept", "yes_no", verdicts(material, accept), resampling));
+    found.extend(of_units("accept", "yes_no", verdicts(material, accept), material, resampling));
     let use_cases = &material.project.settings.use_cases;
     let class = |body: &Body| match body {
         Body::UseCase { use_case, .. } => use_cases.iter().position(|known| known == use_case).map(|i| i as f64),
         _ => None,
     };
-    found.extend(of_units("use_case", "choice", verdicts(material, class), resampling));
+    found.extend(of_units("use_case", "choice", verdicts(material, class), material, resampling));
     found
 }
 
@@ -151,6 +150,7 @@ fn of_units(
     name: &str,
     kind: &'static str,
     prompts: Vec<Vec<Unit>>,
+    names: &impl Names,
     resampling: &mut Resampling,
 ) -> Option<FieldAgreement> {
     if prompts.is_empty() {
@@ -172,11 +172,14 @@ fn of_units(
         .collect();
     let mut alpha = |scale| {
         resampling.estimate(n, values.len(), |drawn| {
-            alpha_of(drawn.iter().flat_map(|&i| values[i].iter().map(Vec::as_slice)), scale)
+            let units = drawn.iter().flat_map(|&i| values[i].iter().map(Vec::as_slice));
+            alpha_of_units(units, scale).unwrap_or(f64::NAN)
         })
     };
     let main_alpha = alpha(if is_scale { Scale::Ordinal } else { Scale::Nominal });
     let alpha_interval = is_scale.then(|| alpha(Scale::Interval));
+    let alpha_nominal = is_scale.then(|| alpha(Scale::Nominal));
+    let alpha_ratio = is_scale.then(|| alpha(Scale::Ratio));
     let weights = if is_scale { Weights::Quadratic } else { Weights::Unweighted };
     let kappa = resampling.estimate(n, prompts.len(), |drawn| {
         mean_kappa(&rated_by_pairs(drawn.iter().flat_map(|&i| &prompts[i])), weights)
@@ -190,15 +193,17 @@ fn of_units(
         };
         resampling.ratio(n, &values.iter().map(yes).collect::<Vec<_>>())
     });
-    let matrix = matrix(&prompts, weights);
-    let severity = if is_scale { severity(prompts.iter().flatten()) } else { Vec::new() };
+    let matrix = if resampling.pairs { matrix(&prompts, weights, names, resampling) } else { Vec::new() };
+    let severity = if is_scale { severity(&prompts, names, resampling) } else { Vec::new() };
     let field = name.to_owned();
     Some(FieldAgreement {
         field,
         kind,
         raw,
         alpha: main_alpha,
+        alpha_nominal,
         alpha_interval,
+        alpha_ratio,
         kappa,
         fleiss,
         prevalence,
@@ -244,14 +249,33 @@ fn mean_kappa(pairs: &RatedByPairs, weights: Weights) -> f64 {
     if n > 0.0 { sum / n } else { f64::NAN }
 }
 
-fn matrix(prompts: &[Vec<Unit>], weights: Weights) -> Vec<LabelerPair> {
-    let mut matrix = Vec::new();
-    for ((a, b), (by_a, by_b)) in rated_by_pairs(prompts.iter().flatten()) {
-        let equal = by_a.iter().zip(&by_b).filter(|(a, b)| a == b).count();
-        let (n, kappa) = (by_a.len(), cohen_kappa(&by_a, &by_b, weights).ok());
-        matrix.push(LabelerPair { a, b, n, raw: equal as f64 / n as f64, kappa });
+fn matrix(
+    prompts: &[Vec<Unit>],
+    weights: Weights,
+    names: &impl Names,
+    resampling: &mut Resampling,
+) -> Vec<LabelerPair> {
+    // What each two people said, by prompt.
+    let mut pairs = BTreeMap::<(Id, Id), Vec<(Vec<f64>, Vec<f64>)>>::new();
+    for units in prompts {
+        for (pair, said) in rated_by_pairs(units.iter()) {
+            pairs.entry(pair).or_default().push(said);
+        }
     }
-    matrix
+    let estimates = |((a, b), said): ((Id, Id), Vec<(Vec<f64>, Vec<f64>)>)| {
+        let n = said.iter().map(|(by_a, _)| by_a.len()).sum();
+        let equal =
+            |(a, b): &(Vec<f64>, Vec<f64>)| (a.iter().zip(b).filter(|(a, b)| a == b).count() as f64, a.len() as f64);
+        let raw = resampling.ratio(n, &said.iter().map(equal).collect::<Vec<_>>());
+        let kappa = resampling.estimate(n, said.len(), |drawn| {
+            let by = |side: fn(&(Vec<f64>, Vec<f64>)) -> &Vec<f64>| -> Vec<f64> {
+                drawn.iter().flat_map(|&i| side(&said[i]).iter().copied()).collect()
+            };
+            cohen_kappa(&by(|said| &said.0), &by(|said| &said.1), weights).unwrap_or(f64::NAN)
+        });
+        LabelerPair { a: names.name(a), b: names.name(b), raw, kappa }
+    };
+    pairs.into_iter().map(estimates).collect()
 }
 
 /// Fleiss' κ over the units with the most frequent number of ratings.
@@ -265,9 +289,10 @@ fn fleiss<'a>(prompts: impl Iterator<Item = &'a Vec<Vec<f64>>>) -> f64 {
     fleiss_kappa(&by_place).unwrap_or(f64::NAN)
 }
 
-fn severity<'a>(units: impl Iterator<Item = &'a Unit>) -> Vec<Severity> {
-    let mut sums = BTreeMap::<Id, (f64, usize)>::new();
-    for unit in units {
+fn severity(prompts: &[Vec<Unit>], names: &impl Names, resampling: &mut Resampling) -> Vec<Severity> {
+    // Sums of differences by person, a sum a prompt.
+    let mut by_person = BTreeMap::<Id, BTreeMap<usize, (f64, f64)>>::new();
+    for (i, unit) in prompts.iter().enumerate().flat_map(|(i, units)| units.iter().map(move |unit| (i, unit))) {
         let people: BTreeSet<Id> = unit.iter().map(|(person, _)| *person).collect();
         if people.len() < 2 {
             continue;
@@ -275,18 +300,46 @@ fn severity<'a>(units: impl Iterator<Item = &'a Unit>) -> Vec<Severity> {
         let total: f64 = unit.iter().map(|(_, value)| value).sum();
         for (person, value) in unit {
             let others = (total - value) / (unit.len() - 1) as f64;
-            let (sum, n) = sums.entry(*person).or_default();
+            let (sum, n) = by_person.entry(*person).or_default().entry(i).or_default();
             *sum += value - others;
-            *n += 1;
+            *n += 1.0;
         }
     }
-    sums.into_iter().map(|(person, (sum, n))| Severity { person, difference: sum / n as f64, n }).collect()
+    let estimate = |(person, sums): (Id, BTreeMap<usize, (f64, f64)>)| {
+        let sums: Vec<(f64, f64)> = sums.into_values().collect();
+        let n = sums.iter().map(|sum| sum.1 as usize).sum();
+        Severity { name: names.name(person), difference: resampling.ratio(n, &sums) }
+    };
+    by_person.into_iter().map(estimate).collect()
+}
+
+/// Who somebody is.
+trait Names {
+    fn name(&self, person: Id) -> String;
+}
+
+impl Names for Material {
+    fn name(&self, person: Id) -> String {
+        self.people.get(&person).map(|about| about.name.clone()).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::AgreementOptions;
+
+    struct Numbers;
+
+    impl Names for Numbers {
+        fn name(&self, person: Id) -> String {
+            person.to_string()
+        }
+    }
+
+    fn resampling() -> Resampling {
+        Resampling::new(&AgreementOptions::default())
+    }
 
     fn close(found: &Estimate, expected: f64) {
         let found = found.value.unwrap();
@@ -298,7 +351,7 @@ mod tests {
     fn flags_worked_by_hand() {
         let unit = |a: f64, b: f64| vec![(1, a), (2, b)];
         let prompts = vec![vec![unit(1.0, 1.0), unit(1.0, 0.0)], vec![unit(0.0, 0.0)], vec![unit(1.0, 1.0)]];
-        let found = of_units("f", "yes_no", prompts, &mut Resampling::new(&AgreementOptions::default())).unwrap();
+        let found = of_units("f", "yes_no", prompts, &Numbers, &mut resampling()).unwrap();
         close(&found.raw, 0.75);
         close(found.prevalence.as_ref().unwrap(), 5.0 / 8.0);
         // Margins 3:1 and 2:2: p_e = .375 + .125 = .5, κ = .5.
@@ -308,17 +361,24 @@ mod tests {
         // α = 1 − (n − 1)·D_o/(n_0·n_1)·…: coincidences o_01 = 2·1/1 = 1 each way; n = 8: 1 − 7·2/(2·5·3).
         close(&found.alpha, 1.0 - 7.0 * 2.0 / 30.0);
         assert_eq!((found.raw.n, found.raw.n_prompts, found.matrix.len()), (4, 3, 1));
-        assert_eq!(found.matrix[0], LabelerPair { a: 1, b: 2, n: 4, raw: 0.75, kappa: Some(0.5) });
+        let pair = &found.matrix[0];
+        assert_eq!((pair.a.as_str(), pair.b.as_str(), pair.raw.n, pair.raw.n_prompts), ("1", "2", 4, 3));
+        close(&pair.raw, 0.75);
+        close(&pair.kappa, 0.5);
     }
 
     #[test]
     fn a_mild_rater_is_known() {
-        let units = [vec![(1, 6.0), (2, 4.0), (3, 5.0)], vec![(1, 7.0), (2, 5.0)]];
-        let found = severity(units.iter());
-        // Person 1: 6 − 4.5 and 7 − 5.
-        assert_eq!(found[0], Severity { person: 1, difference: 1.75, n: 2 });
-        // Person 2: 4 − 5.5 and 5 − 7.
-        assert_eq!(found[1], Severity { person: 2, difference: -1.75, n: 2 });
-        assert_eq!(found[2], Severity { person: 3, difference: 0.0, n: 1 });
+        let prompts = [vec![vec![(1, 6.0), (2, 4.0), (3, 5.0)]], vec![vec![(1, 7.0), (2, 5.0)]]];
+        let found = severity(&prompts, &Numbers, &mut resampling());
+        // Person 1: 6 − 4.5 and 7 − 5; person 2: 4 − 5.5 and 5 − 7; person 3: 5 − 5.
+        let expected = [("1", 1.75, 2), ("2", -1.75, 2), ("3", 0.0, 1)];
+        assert_eq!(found.len(), 3);
+        for (severity, (name, difference, n)) in found.iter().zip(expected) {
+            close(&severity.difference, difference);
+            assert_eq!((severity.name.as_str(), severity.difference.n), (name, n));
+        }
+        // One prompt is no sample: no interval.
+        assert!(found[2].difference.low.is_none() && found[0].difference.low.is_some());
     }
 }

@@ -5,10 +5,12 @@ use std::error::Error as _;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use postgres::config::SslMode;
 use postgres::types::private::BytesMut;
 use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use postgres::{Client, Config, IsolationLevel, NoTls, Statement};
 
+use super::tls::{Tls, Wish};
 use super::{Durability, Row, Transaction, Value, dialect, without_password};
 use crate::{LabelError, Result};
 
@@ -21,6 +23,7 @@ const WRITE_LOCK: i64 = 0x6865_6C70_6D61_7465;
 /// A database on a server.
 pub struct Postgres {
     config: Config,
+    tls: Option<Tls>,
     name: String,
     busy_ms: u64,
     pool: Mutex<Pool>,
@@ -41,11 +44,14 @@ struct Connection {
 impl Postgres {
     pub fn open(url: &str, busy_ms: u64) -> Result<Postgres> {
         let name = without_password(url);
-        let mut config: Config = url.parse().map_err(|error: postgres::Error| {
+        let wish = Wish::of(url)?;
+        let tls = wish.required.then(|| Tls::open(wish.authorities.as_deref())).transpose()?;
+        let mut config: Config = wish.address.parse().map_err(|error: postgres::Error| {
             LabelError::invalid("database", format!("{name}: {error}"), "postgres://USER@HOST/DATABASE")
         })?;
         config.connect_timeout(Duration::from_secs(10)).application_name("helpmate");
-        let postgres = Postgres { config, name, busy_ms, pool: Mutex::default(), returned: Condvar::new() };
+        config.ssl_mode(if tls.is_some() { SslMode::Require } else { SslMode::Disable });
+        let postgres = Postgres { config, tls, name, busy_ms, pool: Mutex::default(), returned: Condvar::new() };
         drop(postgres.lend()?);
         Ok(postgres)
     }
@@ -98,7 +104,11 @@ impl Postgres {
 
     fn connect(&self) -> Result<Connection> {
         let failed = |action| failure(&self.name, action);
-        let mut client = self.config.connect(NoTls).map_err(failed("connect"))?;
+        let connected = match &self.tls {
+            Some(tls) => self.config.connect(tls.clone()),
+            None => self.config.connect(NoTls),
+        };
+        let mut client = connected.map_err(failed("connect"))?;
         let timeouts = format!("SET lock_timeout={0}; SET client_min_messages=warning;", self.busy_ms);
         client.batch_execute(&timeouts).map_err(failed("set up"))?;
         Ok(Connection { client, statements: HashMap::new() })

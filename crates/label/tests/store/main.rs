@@ -16,6 +16,7 @@ mod measured;
 mod persons;
 mod prompted;
 mod queue;
+mod returned;
 mod server;
 mod trees;
 
@@ -64,6 +65,10 @@ scenarios! {
     trees::a_tree_comes_out_as_it_went_in,
     trees::a_conversation_grows_by_the_rules,
     measured::a_report_worked_by_hand,
+    returned::exports_come_back_as_they_were,
+    returned::rows_and_the_store_say_the_same,
+    returned::rows_that_do_not_fit_change_nothing,
+    returned::names_become_pseudonyms_and_partial_rankings_join,
     concurrent::many_hands_do_every_task_once,
     hostile::forged_and_foreign_things_are_unknown,
     hostile::text_of_any_kind_comes_back,
@@ -74,11 +79,44 @@ fn postgres_holds_every_scenario() {
     let Some(server) = server::Server::start() else { return };
     let mut failed = Vec::new();
     for (name, scenario) in ALL {
-        let fixture = server.fixture(name);
+        let fixture = Fixture::open(server.database(name), tempfile::tempdir().expect("temporary folder"));
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| scenario(&fixture)));
         if outcome.is_err() {
             failed.push(*name);
         }
     }
     assert!(failed.is_empty(), "failed on PostgreSQL: {failed:?}");
+}
+
+#[test]
+fn postgres_is_reached_with_tls_or_not_at_all() {
+    let file = |name: &str| std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/store/tls").join(name);
+    let (certificate, key) = (file("server.crt"), file("server.key"));
+    let Some(server) = server::Server::start_with_tls(&certificate, &key) else { return };
+    let address = server.database("labels");
+    let options = label::OpenOptions::default();
+    let open = |parameters: &str| {
+        label::Store::open(&format!("{address}{parameters}"), &options).map(|store| store.describe().to_owned())
+    };
+    // The authority that signed the server's certificate is known: connected, and nothing is shown of it.
+    let authority = format!("?sslmode=require&sslrootcert={}", file("authority.crt").display());
+    let shown = open(&authority).unwrap();
+    assert!(shown.starts_with("postgres://helpmate@localhost:") && !shown.contains("ssl"), "{shown}");
+    assert!(open(&authority.replace("require", "verify-full")).is_ok());
+    // Without TLS this server lets nobody in; with TLS that nobody vouches for we don't go in.
+    let refused = |parameters: &str, words: &str| {
+        let error = open(parameters).unwrap_err().to_string();
+        assert!(error.contains(words), "{parameters}: {error}");
+    };
+    refused("", "no encryption");
+    refused("?sslmode=disable", "no encryption");
+    refused("?sslmode=require", "certificate");
+    refused(&format!("?sslmode=require&sslrootcert={}", file("other.crt").display()), "certificate");
+    refused("?sslmode=require&sslrootcert=/no/such/file", "/no/such/file");
+    refused("?sslmode=sometimes", "sslmode");
+    // A server that knows no TLS isn't spoken to without it.
+    let Some(plain) = server::Server::start() else { return };
+    let address = plain.database("labels");
+    let error = label::Store::open(&format!("{address}&{}", &authority[1..]), &options).unwrap_err().to_string();
+    assert!(error.contains("TLS"), "{error}");
 }

@@ -54,6 +54,14 @@ pub fn a_report_worked_by_hand(f: &Fixture) {
     // τ-b: 1 and 1/3; undefined where all are tied.
     close(&rankings.kendall_tau_b, 2.0 / 3.0);
     close(&rankings.ties, 3.0 / 18.0);
+    // α of the pairs, said both ways round: 18 units of two. Better and worse: 15 each of the 36 values,
+    // ties 6. Of the units 10 agree, 2 are opposite, 6 have a tie and an order. The ordinal distances are
+    // (15/2 + 6/2)² and (15/2 + 6 + 15/2)²; both kinds of disagreement count twice.
+    let (near, far) = (10.5f64 * 10.5, 21.0f64 * 21.0);
+    let observed = 2.0 * (6.0 * near + 2.0 * far);
+    let expected = 2.0 * (2.0 * 15.0 * 6.0 * near + 15.0 * 15.0 * far) / 35.0;
+    close(&rankings.alpha, 1.0 - observed / expected);
+    assert_eq!(rankings.alpha.n, 9);
     assert_eq!((rankings.exact.n, rankings.exact.n_prompts), (9, 3));
     let (low, high) = (rankings.exact.low.unwrap(), rankings.exact.high.unwrap());
     assert!(low < 5.0 / 9.0 && high > 5.0 / 9.0);
@@ -62,7 +70,7 @@ pub fn a_report_worked_by_hand(f: &Fixture) {
 
     let field = |name: &str| report.fields.iter().find(|field| field.field == name).unwrap();
     close(&field("rating").raw, 0.0);
-    let severity: Vec<f64> = field("rating").severity.iter().map(|severity| severity.difference).collect();
+    let severity: Vec<f64> = field("rating").severity.iter().filter_map(|s| s.difference.value).collect();
     assert_eq!(severity, [2.0, -2.0]);
     let rude = field("rude");
     close(&rude.raw, 1.0);

@@ -135,7 +135,7 @@ pub fn the_test_decides_who_works(f: &Fixture) {
     let rev = f.person("rev", Role::Reviewer).id;
     assert_eq!(f.take(rev, &project).prompt, Some(record::Prompt::Text("q".into())));
     let screening = f.store.agreement(Actor::Operator, project.id, &Default::default()).unwrap().screening;
-    let lines: Vec<_> = screening.iter().map(|s| (s.name.as_str(), s.rankings, s.passes)).collect();
+    let lines: Vec<_> = screening.iter().map(|s| (s.name.as_str(), s.rankings.value, s.passes)).collect();
     assert_eq!(lines, [("ada", Some(0.75), Some(true)), ("bo", Some(0.5), Some(false))]);
 }
 

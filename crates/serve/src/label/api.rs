@@ -127,6 +127,8 @@ async fn export(
 ) -> Result<Response, Refusal> {
     let person = holder(&pages, &headers, Scope::Export).await?;
     let content = named(&manage::CONTENTS, "content", &query.content)?;
+    let format = manage::Format::named(query.format.as_deref().unwrap_or("jsonl"))?;
+    format.check(content)?;
     let options = ExportOptions {
         aggregate: query.aggregate.map(|name| named(&manage::AGGREGATES, "aggregate", &name)).transpose()?,
         include_gold: query.include_gold.unwrap_or(false),
@@ -140,7 +142,7 @@ async fn export(
         })
         .await?;
     let name = format!("{}-{}", project.name, query.content);
-    Ok(manage::download(&name, query.format.as_deref().unwrap_or("jsonl"), &export)?)
+    Ok(manage::download(&name, format, &export)?)
 }
 
 async fn agreement(

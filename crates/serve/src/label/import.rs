@@ -48,10 +48,20 @@ pub fn read_rows(text: &str) -> Result<Vec<ImportRow>, ImportError> {
     Ok(rows)
 }
 
-fn from_lines(
-    text: &str,
-    read: impl Fn(usize, &str) -> Result<ImportRow, ImportError>,
-) -> Result<Vec<ImportRow>, ImportError> {
+/// Reads JSON objects, one a line (or one array of them), each with its line.
+pub fn read_values(text: &str) -> Result<Vec<(usize, Value)>, ImportError> {
+    let text = text.trim_start_matches('\u{feff}');
+    if text.trim_start().starts_with('[') {
+        let values: Vec<Value> = serde_json::from_str(text).map_err(|error| broken(error.line(), &error))?;
+        return Ok((1..).zip(values).collect());
+    }
+    from_lines(text, |line, text| {
+        let value = serde_json::from_str(text).map_err(|error| broken(line, &error))?;
+        Ok((line, value))
+    })
+}
+
+fn from_lines<T>(text: &str, read: impl Fn(usize, &str) -> Result<T, ImportError>) -> Result<Vec<T>, ImportError> {
     let lines = text.lines().enumerate().filter(|(_, text)| !text.trim().is_empty());
     lines.map(|(i, text)| read(i + 1, text)).collect()
 }

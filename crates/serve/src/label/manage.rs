@@ -9,7 +9,7 @@ mod tasks;
 mod trees;
 
 pub use material::store_rows;
-pub use output::{AGGREGATES, CONTENTS, download, named};
+pub use output::{AGGREGATES, CONTENTS, Format, download, named};
 
 use super::form::Posted;
 use super::page::Page;

@@ -113,7 +113,7 @@ impl Page {
 
     /// A page for somebody who is logged in.
     pub fn of(template: &'static str, pages: &Pages, me: &Me) -> Page {
-        let field = format!("<input type=\"hidden\" name=\"csrf\" value=\"{}\">", super::text::escape(&me.csrf));
+        let field = format!("<input type=\"hidden\" name=\"csrf\" value=\"{}\">", chart::escape(&me.csrf));
         Page::new(template)
             .with("user", me.view())
             .with("csrf", &me.csrf)

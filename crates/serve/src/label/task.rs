@@ -119,6 +119,16 @@ enum Outcome {
     Wrong(Box<Material>, StatusCode, String),
 }
 
+/// Whether the same form, filled as it is, can be sent once more: when something in it is missing, when the disk is full,
+/// when the database is busy.
+fn can_be_sent_again(problem: &Problem) -> bool {
+    matches!(
+        problem,
+        Problem::Form(_)
+            | Problem::Label(LabelError::Invalid { .. } | LabelError::Full { .. } | LabelError::Busy { .. })
+    )
+}
+
 async fn submit(
     State(pages): State<Pages>,
     Path(lease): Path<String>,
@@ -133,7 +143,7 @@ async fn submit(
             let project = assignment.project;
             match hand_in(store, person, &assignment, &sent) {
                 Ok(()) => Ok(Outcome::Done(next(store, person, project, only.as_deref())?)),
-                Err(problem @ (Problem::Form(_) | Problem::Label(LabelError::Invalid { .. }))) => {
+                Err(problem) if can_be_sent_again(&problem) => {
                     let message = answer::explain(&problem, &assignment);
                     let material = Material::collect(store, &inner, person, assignment)?;
                     Ok(Outcome::Wrong(Box::new(material), problem.status(), message))
@@ -277,7 +287,7 @@ async fn correct(
             });
             match corrected {
                 Ok(_) => Ok(Outcome::Done(format!("/label/projects/{project}/mine"))),
-                Err(problem @ (Problem::Form(_) | Problem::Label(LabelError::Invalid { .. }))) => {
+                Err(problem) if can_be_sent_again(&problem) => {
                     let message = answer::explain(&problem, &assignment);
                     let material = Material::collect(store, &inner, person, assignment)?;
                     Ok(Outcome::Wrong(Box::new(material), problem.status(), message))

@@ -1,6 +1,7 @@
 //! Text of other people as HTML that can do nothing: Markdown without its HTML, links that only lead outwards, no
 //! images. What an answer says is shown; what it would like a browser to do is not.
 
+use chart::escape;
 use label::Id;
 use pulldown_cmark::{Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd, html};
 use serde::Serialize;
@@ -42,22 +43,6 @@ fn is_language_tag(tag: &str) -> bool {
 
 fn plain(text: &str) -> String {
     format!("<div class=\"plain\">{}</div>", escape(text))
-}
-
-/// Text as it may stand in HTML, attributes included.
-pub fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            c => safe.push(c),
-        }
-    }
-    safe
 }
 
 /// What becomes of a line's end inside a paragraph.

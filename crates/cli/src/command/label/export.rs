@@ -1,12 +1,14 @@
 //! `helpmate label export`.
 
-use super::{DatabaseArguments, OPERATOR, find, trainer};
-use crate::error::CommandError;
+use super::{DatabaseArguments, OPERATOR, find};
+use crate::error::{CommandError, of_file};
 use crate::output::Output;
-use ::label::{Aggregate, Content, ExportOptions, csv};
+use crate::statements;
+use ::label::{Aggregate, Content, ExportOptions};
+use ::serve::label::file::{FileError, FileKind};
+use ::serve::label::trainer::Trainer;
 use clap::{Args, ValueEnum};
-use record::Source;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
 /// Write judgements as rows that trainers read
@@ -35,14 +37,14 @@ pub struct Export {
     format: FileFormat,
     /// The trainer that reads them
     #[arg(long = "for", value_enum, value_name = "TRAINER", conflicts_with = "format")]
-    trainer: Option<trainer::Trainer>,
+    trainer: Option<TrainerOption>,
     /// Only labelers of a group
     #[arg(long, value_name = "NAME")]
     group: Option<String>,
-    /// Only judgements of a source: human or simulated
+    /// Only judgements of a source: human, simulated, model or rule
     #[arg(long, value_name = "SOURCE")]
     source: Option<String>,
-    /// Also judgements on gold and qualification items
+    /// Also judgements on gold and qualification items, and the known answers
     #[arg(long)]
     include_gold: bool,
     /// File to write; stdout when absent, without a manifest
@@ -52,13 +54,26 @@ pub struct Export {
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FileFormat {
+enum FileFormat {
     /// A JSON object a line
     Jsonl,
     /// A table; cells that look like formulas are made text
     Csv,
+    /// A typed table, with nested columns; to a file only
+    Parquet,
     /// Helpful-Harmless transcripts, of preferences that are conversations
     Hh,
+}
+
+/// Another trainer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum TrainerOption {
+    /// Hugging Face TRL
+    Trl,
+    /// OpenRLHF
+    Openrlhf,
+    /// LLaMA-Factory
+    Llamafactory,
 }
 
 impl Export {
@@ -69,34 +84,37 @@ impl Export {
             let trees = store.export_trees(OPERATOR, project.id)?;
             return self.write_lines(&trees);
         }
-        let (export, rows) = {
-            let export = store.export(OPERATOR, project.id, &self.options()?)?;
-            let rows = match (self.trainer, self.format) {
-                (Some(trainer), _) => trainer.rows(&export.rows)?,
-                (None, FileFormat::Hh) => transcripts(&export.rows)?,
-                (None, _) => export.rows.clone(),
-            };
-            (export, rows)
-        };
-        if rows.is_empty() {
+        let kind = self.kind();
+        let options = self.options(kind)?;
+        if kind == FileKind::Parquet && self.out.is_none() {
+            return Err(CommandError::usage("--format parquet: a table isn't written to stdout").hint("--out FILE"));
+        }
+        let export = store.export(OPERATOR, project.id, &options)?;
+        if export.rows.is_empty() {
             eprintln!("nothing to export yet");
         }
         for (reason, n) in &export.manifest.left_out {
             eprintln!("{n} judgements left out: {reason}");
         }
-        match self.format {
-            FileFormat::Csv => self.write(&csv::to_csv(&rows))?,
-            _ => self.write_lines(&rows)?,
+        let file = kind.write(&export).map_err(CommandError::input)?;
+        if file.left_out > 0 {
+            eprintln!(
+                "{} rows can't be said as transcripts (empty answers, system turns, marks inside) and are left out",
+                file.left_out
+            );
         }
+        let mut out = Output::open(self.out.as_deref())?;
+        out.bytes(&file.bytes)?;
+        out.finish()?;
         let Some(place) = &self.out else { return Ok(()) };
         write_beside(place, "manifest.json", &serde_json::to_value(&export.manifest).map_err(CommandError::input)?)?;
-        if let Some(trainer) = self.trainer {
-            trainer.describe(place, export.manifest.content)?;
+        if let FileKind::For(trainer) = kind {
+            describe(trainer, place, export.manifest.content)?;
         }
         let manifest = &export.manifest;
         eprintln!(
             "{} rows of {} judgements by {} people written to {}",
-            rows.len(),
+            file.rows,
             manifest.judgements,
             manifest.labelers,
             place.display()
@@ -104,27 +122,35 @@ impl Export {
         Ok(())
     }
 
-    fn options(&self) -> Result<ExportOptions, CommandError> {
-        let default = match (self.trainer, self.format) {
-            (Some(_), _) | (None, FileFormat::Hh) => Content::Preferences,
-            (None, _) => Content::Rankings,
+    fn kind(&self) -> FileKind {
+        match (self.trainer, self.format) {
+            (Some(TrainerOption::Trl), _) => FileKind::For(Trainer::Trl),
+            (Some(TrainerOption::Openrlhf), _) => FileKind::For(Trainer::Openrlhf),
+            (Some(TrainerOption::Llamafactory), _) => FileKind::For(Trainer::Llamafactory),
+            (None, FileFormat::Jsonl) => FileKind::Jsonl,
+            (None, FileFormat::Csv) => FileKind::Csv,
+            (None, FileFormat::Parquet) => FileKind::Parquet,
+            (None, FileFormat::Hh) => FileKind::Hh,
+        }
+    }
+
+    fn options(&self, kind: FileKind) -> Result<ExportOptions, CommandError> {
+        let default = match kind {
+            FileKind::For(_) | FileKind::Hh => Content::Preferences,
+            _ => Content::Rankings,
         };
         let content: Option<Content> =
             self.content.as_deref().map(str::parse).transpose().map_err(|error: ::label::LabelError| {
                 CommandError::usage(error).hint("trees are Open-Assistant's, of conversations")
             })?;
         let content = content.unwrap_or(default);
-        if let Some(trainer) = self.trainer.filter(|trainer| !trainer.reads(content)) {
-            let message = format!("--for {trainer:?}: it reads no {}", content.as_str()).to_lowercase();
-            return Err(CommandError::usage(message).hint("preferences, demonstrations or prompts; trl also reviews"));
-        }
+        kind.check(content).map_err(|error| match error {
+            FileError::Content { .. } => CommandError::usage(format!("--format {error}")),
+            other => CommandError::usage(format!("--for {other}")),
+        })?;
         let aggregate: Option<Aggregate> =
             self.aggregate.as_deref().map(str::parse).transpose().map_err(CommandError::usage)?;
-        let source = self.source.as_deref().map(|name| {
-            let known = [Source::Human, Source::Simulated, Source::Model, Source::Rule];
-            let found = known.into_iter().find(|source| source.as_str() == name);
-            found.ok_or_else(|| CommandError::usage(format!("--source {name}: expected human or simulated")))
-        });
+        let source = self.source.as_deref().map(|name| statements::source("--source", name));
         Ok(ExportOptions {
             aggregate,
             include_gold: self.include_gold,
@@ -139,12 +165,6 @@ impl Export {
         rows.iter().try_for_each(|row| out.row(row))?;
         out.finish()
     }
-
-    fn write(&self, text: &str) -> Result<(), CommandError> {
-        let mut out = Output::open(self.out.as_deref())?;
-        out.text(text)?;
-        out.finish()
-    }
 }
 
 /// `rankings.jsonl` has `rankings.jsonl.manifest.json` beside it.
@@ -157,32 +177,26 @@ fn write_beside(place: &Path, suffix: &str, value: &Value) -> Result<(), Command
     out.finish()
 }
 
-/// Preferences as Helpful-Harmless transcripts; plain prompts become the human's turn.
-fn transcripts(rows: &[Value]) -> Result<Vec<Value>, CommandError> {
-    let unknown = || CommandError::usage("format hh").hint("`--content preferences` is what it can say");
-    let preference = corpus::find_format("preference").ok_or_else(unknown)?;
-    let target = corpus::find_format("hh").ok_or_else(unknown)?;
-    let mut found = Vec::new();
-    let mut left_out = 0;
-    for row in rows {
-        let mut row = trainer::as_conversation(row);
-        // In a transcript the space around a turn isn't part of it.
-        for side in ["chosen", "rejected"] {
-            if let Some(text) = row[side].as_str().map(|text| text.trim().to_owned()) {
-                row[side] = text.into();
-            }
-        }
-        let read = preference.read(&row).map_err(CommandError::input)?;
-        let written: Option<Vec<Value>> = read.iter().map(|row| target.write(row)).collect();
-        match written {
-            Some(written) => found.extend(written),
-            None => left_out += 1,
-        }
-    }
-    if left_out > 0 {
+/// What has to stand beside the file, or be said to the trainer.
+fn describe(trainer: Trainer, place: &Path, content: Content) -> Result<(), CommandError> {
+    if trainer == Trainer::Openrlhf {
         eprintln!(
-            "{left_out} rows can't be said as transcripts (empty answers, system turns, marks inside) and are left out"
+            "openrlhf: --apply_chat_template, with --chosen_key chosen --rejected_key rejected or --input_key input --output_key output"
         );
     }
-    Ok(found)
+    let file = place.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let Some((name, entry)) = trainer.dataset_info(&file, content) else { return Ok(()) };
+    let info = place.with_file_name("dataset_info.json");
+    let mut all: Map<String, Value> = match std::fs::read_to_string(&info) {
+        Ok(text) => {
+            serde_json::from_str(&text).map_err(|error| CommandError::input(format!("{}: {error}", info.display())))?
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Map::new(),
+        Err(error) => return Err(of_file(&info)(error)),
+    };
+    all.insert(name.clone(), entry);
+    let text = serde_json::to_string_pretty(&all).map_err(CommandError::input)?;
+    stdx::write_file(&info, text.as_bytes())?;
+    eprintln!("llamafactory: dataset {name} in {}", info.display());
+    Ok(())
 }

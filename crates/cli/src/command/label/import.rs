@@ -1,8 +1,8 @@
 //! `helpmate label import`.
 
 use super::{DatabaseArguments, OPERATOR, find};
-use crate::arguments;
 use crate::error::{CommandError, of_file};
+use crate::{arguments, statements};
 use ::label::{NewCandidate, NewPrompt, Project, Store};
 use ::serve::label::import::{ImportRow, read_rows};
 use clap::Args;
@@ -15,9 +15,12 @@ use std::path::{Path, PathBuf};
 /// Every row becomes its prompt; the answers in it (`completions`, `chosen` and `rejected`, a demonstration's answer)
 /// become candidates. Which of them a row prefers is left out: that is what people are asked. Files are what the pages
 /// take (JSON rows, or plain prompts one a line), and with --format, `.gz`, `.zst` and `.parquet` whatever
-/// `helpmate data` reads. --trees takes Open-Assistant trees as conversations.
+/// `helpmate data` reads. --judgements takes in what rows say too, where they say who said it: as judgements of labelers
+/// under pseudonyms. --trees takes Open-Assistant trees as conversations.
 #[derive(Args)]
-#[command(after_help = "Example:\n  helpmate label import tone --data completions.jsonl")]
+#[command(
+    after_help = "Example:\n  helpmate label import tone --data completions.jsonl\n  helpmate label import tone --data rankings.jsonl --judgements"
+)]
 pub struct Import {
     /// Project
     project: String,
@@ -35,6 +38,12 @@ pub struct Import {
     /// Take Open-Assistant trees, whole
     #[arg(long)]
     trees: bool,
+    /// Take rankings, ratings, demonstrations and reviews as judgements of the labelers that rows name
+    #[arg(long, conflicts_with_all = ["trees", "format", "origin"])]
+    judgements: bool,
+    /// What made the judgements whose rows don't say: human, simulated, model or rule
+    #[arg(long, value_name = "SOURCE", requires = "judgements")]
+    source: Option<String>,
 }
 
 impl Import {
@@ -43,6 +52,9 @@ impl Import {
         let project = find(&store, &self.project)?;
         if self.trees {
             return self.import_trees(&store, &project);
+        }
+        if self.judgements {
+            return self.import_judgements(&store, &project);
         }
         let mut rows = Vec::new();
         for path in &self.data {
@@ -94,6 +106,24 @@ impl Import {
             }
         }
         Ok(rows)
+    }
+
+    fn import_judgements(&self, store: &Store, project: &Project) -> Result<(), CommandError> {
+        let source = self.source.as_deref().map(|name| statements::source("--source", name)).transpose()?;
+        let imported = statements::with_statements(&self.data, |read| {
+            store.import_judgements(OPERATOR, project.id, &read.all, source)
+        })?;
+        eprintln!(
+            "{} judgements added, of {} new labelers; {} prompts and {} tasks are new",
+            imported.judgements, imported.people, imported.prompts, imported.tasks
+        );
+        if imported.known > 0 {
+            eprintln!("{} judgements were there already", imported.known);
+        }
+        for (reason, n) in &imported.left_out {
+            eprintln!("{n} judgements left out: {reason}");
+        }
+        Ok(())
     }
 
     fn import_trees(&self, store: &Store, project: &Project) -> Result<(), CommandError> {

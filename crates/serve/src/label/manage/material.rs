@@ -14,7 +14,7 @@ use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use label::{Actor, GenerationRequest, Id, LabelError, PromptQuery, Role, Store};
+use label::{Actor, GenerationRequest, Id, Imported, LabelError, PromptQuery, Role, Statements, Store};
 use serde::{Deserialize, Serialize};
 
 /// Prompts on a page.
@@ -36,6 +36,10 @@ struct PromptsQuery {
     duplicates: Option<usize>,
     over: Option<usize>,
     answers: Option<usize>,
+    judgements: Option<usize>,
+    known: Option<usize>,
+    people: Option<usize>,
+    left_out: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -101,6 +105,14 @@ async fn prompts_page(pages: &Pages, me: &Me, id: Id, query: PromptsQuery) -> Re
 }
 
 fn imported(query: &PromptsQuery) -> Option<String> {
+    if let Some(n) = query.judgements {
+        let mut parts = vec![format!("{n} judgements of {} new labelers imported", query.people.unwrap_or(0))];
+        parts.extend(query.known.filter(|n| *n > 0).map(|n| format!("{n} were there already")));
+        parts.extend(
+            query.left_out.filter(|n| *n > 0).map(|n| format!("{n} left out, not one person's or on own words")),
+        );
+        return Some(format!("{}.", parts.join("; ")));
+    }
     let mut parts = vec![format!("{} prompts and {} answers imported", query.added?, query.answers.unwrap_or(0))];
     parts.extend(query.duplicates.filter(|n| *n > 0).map(|n| format!("{n} prompts were there already")));
     parts.extend(query.over.filter(|n| *n > 0).map(|n| format!("{n} left out, beyond the limit for one user")));
@@ -167,6 +179,19 @@ pub fn store_rows(
     Ok((added.added.len(), added.duplicates, added.over_user_limit, n_answers))
 }
 
+/// Stores what rows say; the counts, as the page's address carries them.
+fn store_judgements(store: &Store, actor: Actor, project: Id, text: &str) -> Result<String, Problem> {
+    let rows = import::read_values(text).map_err(|error| Problem::Form(error.to_string()))?;
+    let statements = Statements::read(rows.iter().map(|(line, row)| (*line, row)))?;
+    if statements.all.is_empty() {
+        return Err(Problem::Form("No row is one named labeler's judgement.".to_owned()));
+    }
+    let imported = store.import_judgements(actor, project, &statements.all, None)?;
+    let left_out = statements.left_out.values().chain(imported.left_out.values()).sum::<usize>();
+    let Imported { judgements, known, people, .. } = imported;
+    Ok(format!("judgements={judgements}&known={known}&people={people}&left_out={left_out}"))
+}
+
 async fn import_rows(
     State(pages): State<Pages>,
     Path(id): Path<Id>,
@@ -174,18 +199,19 @@ async fn import_rows(
 ) -> Result<Response, Problem> {
     need(&me, Role::Manager)?;
     let text = form.filled("file").or_else(|| form.filled("rows")).unwrap_or("").to_owned();
-    let actor = me.actor();
+    let (actor, with_judgements) = (me.actor(), form.ticked("judgements"));
     let imported = pages
         .work(move |store| {
+            if with_judgements {
+                return store_judgements(store, actor, id, &text);
+            }
             let rows = import::read_rows(&text).map_err(|error| Problem::Form(error.to_string()))?;
-            Ok(store_rows(store, actor, id, rows)?)
+            let (added, duplicates, over, answers) = store_rows(store, actor, id, rows)?;
+            Ok(format!("added={added}&duplicates={duplicates}&over={over}&answers={answers}"))
         })
         .await;
     match imported {
-        Ok((added, duplicates, over, answers)) => Ok(Redirect::to(&format!(
-            "/label/manage/{id}/prompts?added={added}&duplicates={duplicates}&over={over}&answers={answers}"
-        ))
-        .into_response()),
+        Ok(what) => Ok(Redirect::to(&format!("/label/manage/{id}/prompts?{what}")).into_response()),
         Err(problem @ (Problem::Form(_) | Problem::Label(LabelError::Invalid { .. }))) => {
             let page = prompts_page(&pages, &me, id, PromptsQuery::default()).await?;
             Ok(super::again(page, &problem))

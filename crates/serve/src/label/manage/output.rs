@@ -1,9 +1,11 @@
 //! What comes out: exports and the log.
 
+use super::super::file::FileKind;
 use super::super::form::Posted;
 use super::super::page::Page;
-use super::super::problem::Problem;
+use super::super::problem::{Problem, sentence};
 use super::super::session::Me;
+use super::super::trainer::Trainer;
 use super::super::{Pages, when};
 use super::{need, project_page};
 use axum::Router;
@@ -58,31 +60,87 @@ async fn export_page(State(pages): State<Pages>, me: Me, Path(id): Path<Id>) -> 
     need(&me, Role::Reviewer)?;
     let project = pages.work(move |store| Ok(store.project(id)?)).await?;
     Ok(project_page("manage/export.html", &pages, &me, &project, "/export")
+        .with("formats", FORMATS.map(|(format, label)| Choice { value: format.as_str(), label }))
         .with("contents", CONTENTS.map(|(value, label, _)| Choice { value, label }))
         .with("aggregates", AGGREGATES.map(|(value, label, _)| Choice { value, label })))
 }
 
-/// A file to keep: its type, its ending and its text.
-pub fn download(name: &str, format: &str, export: &label::Export) -> Result<Response, Problem> {
-    let (kind, ending, text) = match format {
-        "jsonl" => {
-            let mut text = String::new();
-            for row in &export.rows {
-                text.push_str(&row.to_string());
-                text.push('\n');
-            }
-            ("application/jsonl; charset=utf-8", "jsonl", text)
+/// What an export can be downloaded as, with what each is called.
+const FORMATS: [(Format, &str); 9] = [
+    (Format::Rows(FileKind::Jsonl), "JSON lines"),
+    (Format::Rows(FileKind::Csv), "CSV"),
+    (Format::Rows(FileKind::Parquet), "Parquet"),
+    (Format::Rows(FileKind::Hh), "transcripts, as Helpful-Harmless has them"),
+    (Format::Rows(FileKind::For(Trainer::Trl)), "for TRL"),
+    (Format::Rows(FileKind::For(Trainer::Openrlhf)), "for OpenRLHF"),
+    (Format::Rows(FileKind::For(Trainer::Llamafactory)), "for LLaMA-Factory"),
+    (Format::DatasetInfo, "LLaMA-Factory's dataset_info.json for that"),
+    (Format::Manifest, "manifest (counts and hashes)"),
+];
+
+/// What is downloaded.
+#[derive(Clone, Copy)]
+pub enum Format {
+    /// The rows, in some file.
+    Rows(FileKind),
+    /// What LLaMA-Factory wants to know of its file.
+    DatasetInfo,
+    /// What the export is.
+    Manifest,
+}
+
+impl Format {
+    fn as_str(self) -> &'static str {
+        match self {
+            Format::Rows(kind) => kind.as_str(),
+            Format::DatasetInfo => "dataset_info",
+            Format::Manifest => "manifest",
         }
-        "csv" => ("text/csv; charset=utf-8", "csv", label::csv::to_csv(&export.rows)),
-        "manifest" => {
-            let text = serde_json::to_string_pretty(&export.manifest).map_err(|_| Problem::Broken)?;
-            ("application/json", "manifest.json", text)
+    }
+
+    /// One by its name.
+    pub fn named(name: &str) -> Result<Format, Problem> {
+        let found = FORMATS.iter().find(|(format, _)| format.as_str() == name).map(|(format, _)| *format);
+        found.ok_or_else(|| {
+            let names: Vec<&str> = FORMATS.iter().map(|(format, _)| format.as_str()).collect();
+            Problem::Form(format!("format: found {name:?}, expected one of {}.", names.join(", ")))
+        })
+    }
+
+    /// Refuses, before anything is exported, what it can't say.
+    pub fn check(self, content: Content) -> Result<(), Problem> {
+        let checked = match self {
+            Format::Rows(kind) => kind.check(content),
+            Format::DatasetInfo => FileKind::For(Trainer::Llamafactory).check(content),
+            Format::Manifest => Ok(()),
+        };
+        checked.map_err(|error| Problem::Form(sentence(&error.to_string())))
+    }
+}
+
+/// A file to keep: its type, its ending and what stands in it.
+pub fn download(name: &str, format: Format, export: &label::Export) -> Result<Response, Problem> {
+    let json = |value: &serde_json::Value| {
+        serde_json::to_vec_pretty(value).map(|bytes| ("application/json", bytes)).map_err(|_| Problem::Broken)
+    };
+    let ((kind, bytes), file) = match format {
+        Format::Rows(kind) => {
+            let written = kind.write(export).map_err(|error| Problem::Form(sentence(&error.to_string())))?;
+            ((kind.media_type(), written.bytes), format!("{name}.{}", kind.extension()))
         }
-        other => return Err(Problem::Form(format!("format: found {other:?}, expected jsonl, csv or manifest."))),
+        Format::DatasetInfo => {
+            let file = format!("{name}.{}", FileKind::For(Trainer::Llamafactory).extension());
+            let entry = Trainer::Llamafactory.dataset_info(&file, export.manifest.content);
+            (json(&entry.into_iter().collect())?, "dataset_info.json".to_owned())
+        }
+        Format::Manifest => {
+            let manifest = serde_json::to_value(&export.manifest).map_err(|_| Problem::Broken)?;
+            (json(&manifest)?, format!("{name}.manifest.json"))
+        }
     };
     // Names of projects are letters, digits and hyphens.
-    let disposition = format!("attachment; filename=\"{name}.{ending}\"");
-    Ok(([(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, disposition)], text).into_response())
+    let disposition = format!("attachment; filename=\"{file}\"");
+    Ok(([(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, disposition)], bytes).into_response())
 }
 
 async fn export(
@@ -91,6 +149,8 @@ async fn export(
     Posted { me, form }: Posted,
 ) -> Result<Response, Problem> {
     let content = named(&CONTENTS, "content", form.text("content"))?;
+    let format = Format::named(form.text("format"))?;
+    format.check(content)?;
     let options = ExportOptions {
         aggregate: form.filled("aggregate").map(|name| named(&AGGREGATES, "aggregate", name)).transpose()?,
         include_gold: form.ticked("include_gold"),
@@ -99,7 +159,7 @@ async fn export(
     let actor = me.actor();
     let (project, export) =
         pages.work(move |store| Ok((store.project(id)?, store.export(actor, id, &options)?))).await?;
-    download(&format!("{}-{}", project.name, form.text("content")), form.text("format"), &export)
+    download(&format!("{}-{}", project.name, form.text("content")), format, &export)
 }
 
 #[derive(Deserialize)]

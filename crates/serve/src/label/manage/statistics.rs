@@ -187,14 +187,22 @@ fn matrix(title: &str, items: &[Value]) -> Option<Section> {
         (Some(value), None) => format!("{value:.3}"),
         (None, _) => "–".to_owned(),
     };
+    let verdict = |passes: &Value| match passes.as_bool() {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "–",
+    };
+    let has_verdicts = items.iter().any(|item| item["passes"].is_boolean());
     let rows = items.iter().enumerate().map(|(i, item)| {
         let first = names.iter().map(|name| &item[name.as_str()]).find(|value| is_estimate(value));
         let counts = ["n_prompts", "n"].map(|name| first.map(|value| count(value, name)).unwrap_or_default());
         let cells = names.iter().map(|name| item.get(name.as_str()).map_or_else(String::new, cell));
         let name = name_of(item).unwrap_or_else(|| (i + 1).to_string());
-        std::iter::once(name).chain(cells).chain(counts).collect()
+        let passes = has_verdicts.then(|| verdict(&item["passes"]).to_owned());
+        std::iter::once(name).chain(cells).chain(passes).chain(counts).collect()
     });
     let head = std::iter::once(String::new()).chain(names.iter().map(|name| statistic(name)));
+    let head = head.chain(has_verdicts.then(|| "passes".to_owned()));
     let head = head.chain(["prompts".to_owned(), "n".to_owned()]).collect();
     Some(Section { title: title.to_owned(), head, rows: rows.collect() })
 }
@@ -208,7 +216,17 @@ fn statistic(name: &str) -> String {
         "kappa" => "κ",
         "fleiss" => "Fleiss' κ",
         "alpha" => "Krippendorff's α",
+        "alpha_nominal" => "Krippendorff's α, nominal",
         "alpha_interval" => "Krippendorff's α, interval",
+        "alpha_ratio" => "Krippendorff's α, ratio",
+        "gold" => "known answers",
+        "flags" => "known flags",
+        "rankings" => "known rankings",
+        "demonstrations" => "demonstrations, 1 to 7",
+        "writing_seconds" => "seconds to write, median",
+        "ranking_seconds" => "seconds to rank, median",
+        "writing_overlap" => "words that two writers share",
+        "ranking_agreement" => "pairs that two rankers agree on",
         "kendall_tau_b" => "Kendall's τ-b",
         "kendall_w" => "Kendall's W",
         "raw" => "raw agreement",
@@ -235,7 +253,8 @@ fn words(name: &str) -> String {
 async fn agreement(State(pages): State<Pages>, me: Me, Path(id): Path<Id>) -> Result<Page, Problem> {
     need(&me, Role::Reviewer)?;
     let actor = me.actor();
-    let options = AgreementOptions::default();
+    // The page shows no two people's agreement by themselves; the JSON does.
+    let options = AgreementOptions { pairs: false, ..AgreementOptions::default() };
     let resamples = options.resamples;
     let (project, report) =
         pages.work(move |store| Ok((store.project(id)?, store.agreement(actor, id, &options)?))).await?;
@@ -274,5 +293,11 @@ mod tests {
         assert_eq!(sections[0].rows[1][1], "no pairs");
         assert_eq!(sections[1].head, ["", "Krippendorff's α", "prompts", "n"]);
         assert_eq!(sections[1].rows[0], ["Gives harm", "0.500 (0.400 to 0.600)", "2", "4"]);
+        let person = json!({"name": "Ann", "passes": false, "gold": {"value": 0.5, "low": null, "high": null, "n_prompts": 1, "n": 2}});
+        let section = matrix("Screening", &[person]).expect("a table");
+        assert_eq!(
+            (section.head[2].as_str(), &section.rows[0][..]),
+            ("passes", &["Ann", "0.500", "no", "1", "2"].map(str::to_owned)[..])
+        );
     }
 }

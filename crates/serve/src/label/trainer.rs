@@ -5,14 +5,11 @@
 //! demonstrations as `input` and `output`. LLaMA-Factory: ShareGPT turns in `conversations` with `chosen` and
 //! `rejected` as turns, and an entry of `dataset_info.json`.
 
-use crate::error::{CommandError, of_file};
-use ::label::Content;
-use clap::ValueEnum;
+use label::Content;
 use serde_json::{Map, Value, json};
-use std::path::Path;
 
 /// Another trainer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trainer {
     /// Hugging Face TRL
     Trl,
@@ -22,25 +19,76 @@ pub enum Trainer {
     Llamafactory,
 }
 
+/// Why a trainer can't have rows.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainerError {
+    /// It trains on nothing of the kind.
+    #[error("{trainer}: found {found}, expected preferences, demonstrations or prompts{more}")]
+    Content {
+        /// The trainer.
+        trainer: &'static str,
+        /// What was exported.
+        found: &'static str,
+        /// What else it reads.
+        more: &'static str,
+    },
+    /// A row has none of the fields that it reads.
+    #[error("row {row}: {trainer} reads no rows with the fields {fields}")]
+    Row {
+        /// Its number, from 1.
+        row: usize,
+        /// The trainer.
+        trainer: &'static str,
+        /// The row's fields.
+        fields: String,
+    },
+}
+
 impl Trainer {
-    /// Whether it has a shape for this.
-    pub fn reads(self, content: Content) -> bool {
-        match content {
-            Content::Preferences | Content::Demonstrations | Content::Prompts => true,
-            Content::Reviews => self == Trainer::Trl,
-            Content::Rankings | Content::Ratings => false,
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Trl => "trl",
+            Self::Openrlhf => "openrlhf",
+            Self::Llamafactory => "llamafactory",
         }
     }
 
+    /// Refuses what it has no shape for.
+    pub fn check(self, content: Content) -> Result<(), TrainerError> {
+        let reads = match content {
+            Content::Preferences | Content::Demonstrations | Content::Prompts => true,
+            Content::Reviews => self == Trainer::Trl,
+            Content::Rankings | Content::Ratings => false,
+        };
+        let more = if self == Trainer::Trl { ", or reviews" } else { "" };
+        let (trainer, found) = (self.as_str(), content.as_str());
+        if reads { Ok(()) } else { Err(TrainerError::Content { trainer, found, more }) }
+    }
+
     /// The rows as it reads them.
-    pub fn rows(self, rows: &[Value]) -> Result<Vec<Value>, CommandError> {
+    pub fn rows(self, rows: &[Value]) -> Result<Vec<Value>, TrainerError> {
         rows.iter().enumerate().map(|(i, row)| self.row(row).ok_or_else(|| self.cannot(i, row))).collect()
     }
 
-    fn cannot(self, i: usize, row: &Value) -> CommandError {
-        let keys: Vec<&String> = row.as_object().into_iter().flat_map(Map::keys).collect();
-        CommandError::usage(format!("row {}: {self:?} reads no rows with the fields {keys:?}", i + 1))
-            .hint("--content preferences, demonstrations or prompts; trl also takes reviews")
+    fn cannot(self, i: usize, row: &Value) -> TrainerError {
+        let keys: Vec<&str> = row.as_object().into_iter().flat_map(Map::keys).map(String::as_str).collect();
+        TrainerError::Row { row: i + 1, trainer: self.as_str(), fields: keys.join(", ") }
+    }
+
+    /// LLaMA-Factory's entry in `dataset_info.json` for a file: the data set's name and what it is.
+    pub fn dataset_info(self, file: &str, content: Content) -> Option<(String, Value)> {
+        if self != Trainer::Llamafactory {
+            return None;
+        }
+        let ranking = content == Content::Preferences;
+        let mut columns = json!({"messages": "conversations"});
+        if ranking {
+            columns["chosen"] = "chosen".into();
+            columns["rejected"] = "rejected".into();
+        }
+        let name = file.split('.').next().unwrap_or("labels").to_owned();
+        Some((name, json!({"file_name": file, "formatting": "sharegpt", "ranking": ranking, "columns": columns})))
     }
 
     fn row(self, row: &Value) -> Option<Value> {
@@ -53,44 +101,6 @@ impl Trainer {
             Trainer::Trl => trl(prompt, pair, answer, fields.get("label")),
             Trainer::Openrlhf => open_rlhf(prompt, pair, answer),
             Trainer::Llamafactory => llama_factory(prompt, pair, answer),
-        }
-    }
-
-    /// What has to stand beside the file.
-    pub fn describe(self, place: &Path, content: Content) -> Result<(), CommandError> {
-        match self {
-            Trainer::Trl => Ok(()),
-            Trainer::Openrlhf => {
-                eprintln!(
-                    "openrlhf: --apply_chat_template, with --chosen_key chosen --rejected_key rejected or --input_key input --output_key output"
-                );
-                Ok(())
-            }
-            Trainer::Llamafactory => {
-                let file = place.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-                let name = file.split('.').next().unwrap_or("labels").to_owned();
-                let ranking = content == Content::Preferences;
-                let mut columns = json!({"messages": "conversations"});
-                if ranking {
-                    columns["chosen"] = "chosen".into();
-                    columns["rejected"] = "rejected".into();
-                }
-                let entry = json!({
-                    "file_name": file, "formatting": "sharegpt", "ranking": ranking, "columns": columns,
-                });
-                let info = place.with_file_name("dataset_info.json");
-                let mut all: Map<String, Value> = match std::fs::read_to_string(&info) {
-                    Ok(text) => serde_json::from_str(&text)
-                        .map_err(|error| CommandError::input(format!("{}: {error}", info.display())))?,
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => Map::new(),
-                    Err(error) => return Err(of_file(&info)(error)),
-                };
-                all.insert(name.clone(), entry);
-                let text = serde_json::to_string_pretty(&all).map_err(CommandError::input)?;
-                stdx::write_file(&info, text.as_bytes())?;
-                eprintln!("llamafactory: dataset {name} in {}", info.display());
-                Ok(())
-            }
         }
     }
 }
@@ -209,6 +219,8 @@ mod tests {
     #[test]
     fn rows_that_say_nothing_to_it_are_refused() {
         let error = Trainer::Trl.rows(&[json!({"completions": []})]).expect_err("no prompt").to_string();
-        assert!(error.contains("row 1") && error.contains("completions"), "{error}");
+        assert_eq!(error, "row 1: trl reads no rows with the fields completions");
+        let error = Trainer::Openrlhf.check(Content::Reviews).expect_err("no shape").to_string();
+        assert_eq!(error, "openrlhf: found reviews, expected preferences, demonstrations or prompts");
     }
 }
