@@ -89,6 +89,37 @@ fn look(browser: &Browser, name: &str, faults: &mut Vec<String>) {
     browser.scheme(false);
 }
 
+/// Rates every output of the task that is shown, by keyboard, and submits.
+fn rate_all(site: &Site, browser: &Browser, name: &str) {
+    let (before, n_before) = (browser.url(), site.n_judgements(name));
+    let n_outputs = browser.run("return document.querySelectorAll('[data-output]').length");
+    let n_outputs = n_outputs.as_u64().expect("a number");
+    assert!(n_outputs >= 2, "{n_outputs} outputs");
+    for _ in 0..n_outputs {
+        browser.keys(&['4', 'x', key::ENTER]);
+    }
+    browser.wait("the next page", || (browser.url() != before).then_some(()));
+    assert_eq!(site.n_judgements(name), n_before + 1, "rated");
+}
+
+/// Accepts all that these people may review.
+fn accept_all(site: &Site, names: &[&str]) {
+    let project = site.store.project_by_name(demo::PROJECT).expect("the project").id;
+    for name in names {
+        let person = site.store.person_by_name(name).expect("people").expect("a person").id;
+        while let label::Next::Task(task) =
+            site.store.next_task(person, project, &[TaskKind::Review]).expect("a task or none")
+        {
+            let fields = task.fields.iter().filter(|field| field.required);
+            let fields = fields.map(|field| (field.name.clone(), label::FieldValue::Number(6))).collect();
+            let body = label::Body::Review { accept: true, fields, notes: String::new() };
+            let submission = format!("accept-{}-{}", person, task.task);
+            let submission = label::Submission { lease: task.lease, submission, body, seconds: None };
+            site.store.submit(person, &submission).expect("accepted");
+        }
+    }
+}
+
 /// Everything on one page of tasks, one browser: starting browsers is what takes time here.
 #[test]
 fn every_page_is_accessible_and_is_pictured() {
@@ -130,6 +161,16 @@ fn every_page_is_accessible_and_is_pictured() {
     }
     site.take(&browser, "Rate");
     look(&browser, "task-rate-each", &mut faults);
+    rate_all(&site, &browser, "anna");
+    // Others accept how the conversation begins: then it can go on.
+    accept_all(&site, &["ben", "reviewer", "manager"]);
+    site.take(&browser, "Continue");
+    look(&browser, "task-continue", &mut faults);
+    let (before, n_before) = (browser.url(), site.n_judgements("anna"));
+    browser.fill("#text", "Begin with **one** small step.");
+    browser.press("Submit");
+    browser.wait("the next page", || (browser.url() != before).then_some(()));
+    assert_eq!(site.n_judgements("anna"), n_before + 1, "a conversation continued");
     site.take(&browser, "Rank");
     browser.click("[data-step='4']");
     browser.keys(&['2', '1', '2']);
@@ -227,6 +268,27 @@ fn a_task_is_rated_and_ranked_by_keyboard_alone_and_a_reload_loses_nothing() {
     browser.keys(&['3', key::ENTER]);
     browser.wait_text("corrected");
     assert_eq!(site.n_judgements("anna"), 2);
+}
+
+#[test]
+fn a_browser_ends_with_its_test() {
+    let Some(driver) = Driver::start() else { return };
+    let browser = driver.open(800, 600);
+    let processes = browser.processes();
+    assert!(!processes.is_empty(), "no process has the profile's name");
+    // A test that fails drops chromedriver in any order.
+    drop(driver);
+    drop(browser);
+    // Killed; the system takes as long as it likes to clear them away.
+    let runs = |id: &String| {
+        let line = std::fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        line.contains("--user-data-dir=")
+    };
+    let began = std::time::Instant::now();
+    while processes.iter().any(runs) {
+        assert!(began.elapsed().as_secs() < 120, "still there: {processes:?}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
 }
 
 #[test]

@@ -5,8 +5,12 @@ use label::{Actor, Clock, JudgementQuery, NewPerson, OpenOptions, PasswordCost, 
 use serde_json::json;
 use serve::label::{Settings, import};
 use serve::server::Background;
+use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
+
+#[path = "../../label/tests/store/server.rs"]
+mod server;
 
 const PASSWORD: &str = "a long password";
 
@@ -38,10 +42,20 @@ impl Site {
     fn start() -> Site {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("labels.db");
+        Site::on(path.to_str().expect("UTF-8"), folder)
+    }
+
+    /// The same in any empty database.
+    fn on(address: &str, folder: TempDir) -> Site {
+        Site::waiting(address, folder, OpenOptions::default().busy_ms)
+    }
+
+    /// The same with a database that waits so many milliseconds for another program.
+    fn waiting(address: &str, folder: TempDir, busy_ms: u64) -> Site {
         let clock = Clock::manual(1_800_000_000_000);
         let options =
-            OpenOptions { password_cost: PasswordCost::Least, clock: clock.clone(), ..OpenOptions::default() };
-        let store = Store::open(path.to_str().expect("UTF-8"), &options).expect("a database");
+            OpenOptions { password_cost: PasswordCost::Least, clock: clock.clone(), busy_ms, ..OpenOptions::default() };
+        let store = Store::open(address, &options).expect("a database");
         for (name, role) in
             [("mia", Role::Manager), ("rob", Role::Reviewer), ("ann", Role::Labeler), ("ben", Role::Labeler)]
         {
@@ -125,9 +139,144 @@ fn submission(page: &str) -> &str {
     rest.split_once('"').expect("its end").0
 }
 
+macro_rules! scenarios {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[test]
+            fn $name() {
+                super::$name(&super::Site::start());
+            })*
+        }
+
+        const ALL: &[(&str, fn(&Site))] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+scenarios! {
+    strangers_are_sent_to_the_log_in_page,
+    a_form_of_another_session_changes_nothing,
+    a_double_click_counts_once_and_a_wrong_form_says_what_is_missing,
+    what_comes_too_late_is_given_back,
+    nobody_does_what_their_role_may_not,
+    uploads_and_pastes_have_their_limits,
+    exports_keep_names_in_and_formulas_harmless,
+    exports_are_files_that_others_read_and_judgements_come_back,
+    an_erased_person_is_gone_and_logged_out,
+    tokens_do_what_they_were_made_for,
+}
+
+/// The same pages over a real server, which this test starts and stops; each scenario in a database of its own.
 #[test]
-fn strangers_are_sent_to_the_log_in_page() {
-    let site = Site::start();
+fn postgres_bears_every_page() {
+    let Some(server) = server::Server::start() else { return };
+    let mut failed = Vec::new();
+    for (name, scenario) in ALL {
+        let site = Site::on(&server.database(name), tempfile::tempdir().expect("a folder"));
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| scenario(&site))).is_err() {
+            failed.push(*name);
+        }
+    }
+    assert!(failed.is_empty(), "failed on PostgreSQL: {failed:?}");
+}
+
+#[test]
+fn a_database_that_another_program_holds_is_said_and_loses_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("labels.db");
+    let site = Site::waiting(path.to_str().expect("UTF-8"), folder, 50);
+    let ann = site.log_in("ann");
+    let (task, page) = ann.take();
+    let other = rusqlite::Connection::open(&path).expect("the same file");
+    other.execute_batch("BEGIN IMMEDIATE").expect("held");
+    let fields = format!("submission={}&A.rank=1&B.rank=2&C.rank=2&notes=my+words", submission(&page));
+    let busy = ann.post(&task, &fields);
+    assert_eq!(busy.status, 503, "{}", busy.text);
+    assert!(busy.text.contains("busy with something else. Nothing was changed") && busy.text.contains("my words"));
+    assert!(busy.text.contains("value=\"2\" aria-label=\"Output C: rank 2\" checked"), "the form as it was filled");
+    assert_eq!((ann.get(&task).status, site.n_judgements()), (200, 0), "reading goes on");
+    other.execute_batch("ROLLBACK").expect("let go");
+    assert_eq!(ann.post(&task, &fields).status, 303);
+    assert_eq!(site.n_judgements(), 1);
+}
+
+/// A file system of a few megabytes, unmounted when it is dropped; nothing, loudly, where this may not be mounted.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<SmallDisk> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut mount = Command::new("mount");
+        let mounted = mount.args(["-t", "tmpfs", "-o", "size=12m", "tmpfs"]).arg(folder.path()).output();
+        match mounted {
+            Ok(output) if output.status.success() => Some(SmallDisk(folder)),
+            Ok(output) => {
+                eprintln!("SKIPPED: no small disk to fill: {}", String::from_utf8_lossy(&output.stderr).trim());
+                None
+            }
+            Err(error) => {
+                eprintln!("SKIPPED: no small disk to fill: mount: {error}");
+                None
+            }
+        }
+    }
+
+    /// Writes until there is no room left; the file that must go to make room.
+    fn fill(&self) -> std::path::PathBuf {
+        use std::io::Write;
+        let path = self.0.path().join("filler");
+        let mut file = std::fs::File::create(&path).expect("a file");
+        for size in [1 << 16, 1 << 10, 1] {
+            let piece = vec![b'x'; size];
+            while file.write_all(&piece).is_ok() {}
+        }
+        path
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_disk_that_is_really_full_is_said_and_loses_nothing() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let address = disk.0.path().join("labels.db");
+    let address = address.to_str().expect("UTF-8").to_owned();
+    let site = Site::on(&address, tempfile::tempdir().expect("a folder"));
+    let ann = site.log_in("ann");
+    let (task, page) = ann.take();
+    let filler = disk.fill();
+    // What the database had taken of the disk before, it may still use: words until that is full too.
+    let words = "w".repeat(200_000);
+    let full = (0..100).find_map(|_| {
+        let found = ann.post(&format!("{task}/draft"), &format!("notes={words}"));
+        assert!([303, 507].contains(&found.status), "{} {}", found.status, found.text);
+        (found.status == 507).then_some(found)
+    });
+    let full = full.expect("a disk of 12 MB never filled");
+    assert!(full.text.contains("disk is full. Nothing was changed"), "{}", full.text);
+    assert!(full.text.contains(&words), "words are given back");
+    let fields = format!("submission={}&A.rank=1&B.rank=2&C.rank=2&notes={words}", submission(&page));
+    let refused = ann.post(&task, &fields);
+    assert_eq!(refused.status, 507, "{}", &refused.text[..refused.text.len().min(500)]);
+    assert!(refused.text.contains("disk is full") && refused.text.contains(&words));
+    assert!(refused.text.contains("value=\"2\" aria-label=\"Output C: rank 2\" checked"), "the form as it was filled");
+    assert_eq!(site.n_judgements(), 0);
+    assert_eq!(ann.get("/label").status, 200, "reading goes on");
+    // Room again: the same form, sent again, counts, once.
+    std::fs::remove_file(filler).expect("room");
+    assert_eq!(ann.post(&task, &fields).status, 303);
+    assert_eq!(ann.post(&task, &fields).status, 303);
+    let options = OpenOptions { password_cost: PasswordCost::Least, ..OpenOptions::default() };
+    let again = Store::open(&address, &options).expect("a whole database");
+    let kept = again.judgements(Actor::Operator, site.project, &JudgementQuery::default()).expect("judgements");
+    assert_eq!(kept.len(), 1);
+    assert!(serde_json::to_string(&kept[0].body).expect("JSON").contains(&words));
+}
+
+fn strangers_are_sent_to_the_log_in_page(site: &Site) {
     let stranger = site.visitor();
     for path in ["/label", "/label/manage", "/label/people", "/label/tasks/abc", "/label/account"] {
         let found = stranger.get(path);
@@ -146,9 +295,7 @@ fn strangers_are_sent_to_the_log_in_page() {
     assert_eq!(locked.status, 429, "after five wrong passwords the right one waits too");
 }
 
-#[test]
-fn a_form_of_another_session_changes_nothing() {
-    let site = Site::start();
+fn a_form_of_another_session_changes_nothing(site: &Site) {
     let (ann, ben) = (site.log_in("ann"), site.log_in("ben"));
     let (task, page) = ann.take();
     let fields = format!("submission={}&A.rank=1&B.rank=2&C.rank=2", submission(&page));
@@ -166,9 +313,7 @@ fn a_form_of_another_session_changes_nothing() {
     assert_eq!(site.n_judgements(), 1);
 }
 
-#[test]
-fn a_double_click_counts_once_and_a_wrong_form_says_what_is_missing() {
-    let site = Site::start();
+fn a_double_click_counts_once_and_a_wrong_form_says_what_is_missing(site: &Site) {
     let ann = site.log_in("ann");
     let (task, page) = ann.take();
     let name = submission(&page).to_owned();
@@ -195,9 +340,7 @@ fn a_double_click_counts_once_and_a_wrong_form_says_what_is_missing() {
     assert_eq!(site.n_judgements(), 1);
 }
 
-#[test]
-fn what_comes_too_late_is_given_back() {
-    let site = Site::start();
+fn what_comes_too_late_is_given_back(site: &Site) {
     let (ann, ben) = (site.log_in("ann"), site.log_in("ben"));
     let (late, page) = ann.take();
     site.clock.advance(61 * 60 * 1000);
@@ -210,9 +353,7 @@ fn what_comes_too_late_is_given_back() {
     assert_eq!(site.n_judgements(), 1);
 }
 
-#[test]
-fn nobody_does_what_their_role_may_not() {
-    let site = Site::start();
+fn nobody_does_what_their_role_may_not(site: &Site) {
     let id = site.project;
     let (ann, rob, mia) = (site.log_in("ann"), site.log_in("rob"), site.log_in("mia"));
     for path in [
@@ -260,9 +401,7 @@ fn nobody_does_what_their_role_may_not() {
     assert_eq!(mia.get(&format!("/label/manage/{id}/prompts/999999")).status, 404);
 }
 
-#[test]
-fn uploads_and_pastes_have_their_limits() {
-    let site = Site::start();
+fn uploads_and_pastes_have_their_limits(site: &Site) {
     let mia = site.log_in("mia");
     let path = format!("/label/manage/{}/import", site.project);
     let part = |name: &str, file: &str, text: &str| {
@@ -294,9 +433,7 @@ fn uploads_and_pastes_have_their_limits() {
     assert_eq!(ann.send(&draft, "application/json", "{}".to_owned()).status, 422);
 }
 
-#[test]
-fn exports_keep_names_in_and_formulas_harmless() {
-    let site = Site::start();
+fn exports_keep_names_in_and_formulas_harmless(site: &Site) {
     let (ann, mia) = (site.log_in("ann"), site.log_in("mia"));
     let (task, page) = ann.take();
     ann.post(&task, &format!("submission={}&A.rank=1&B.rank=2&C.rank=2", submission(&page)));
@@ -316,9 +453,63 @@ fn exports_keep_names_in_and_formulas_harmless() {
     assert_eq!(mia.post(&path, "content=everything&format=csv").status, 422);
 }
 
-#[test]
-fn an_erased_person_is_gone_and_logged_out() {
-    let site = Site::start();
+fn exports_are_files_that_others_read_and_judgements_come_back(site: &Site) {
+    let (ann, mia) = (site.log_in("ann"), site.log_in("mia"));
+    let (task, page) = ann.take();
+    ann.post(&task, &format!("submission={}&A.rank=1&B.rank=2&C.rank=2", submission(&page)));
+    let path = format!("/label/manage/{}/export", site.project);
+    let row = |text: &str| -> serde_json::Value {
+        serde_json::from_str(text.lines().next().expect("a row")).unwrap_or_else(|error| panic!("{error}: {text}"))
+    };
+    let trl = row(&mia.post(&path, "content=preferences&format=trl").text);
+    assert_eq!((trl["prompt"].as_str(), trl["chosen"].is_string()), (Some("p"), true));
+    let open = row(&mia.post(&path, "content=preferences&format=openrlhf").text);
+    assert_eq!(open["chosen"][0], json!({"role": "user", "content": "p"}));
+    let factory = row(&mia.post(&path, "content=preferences&format=llamafactory").text);
+    assert_eq!(factory["chosen"]["from"], "gpt");
+    let info: serde_json::Value =
+        serde_json::from_str(&mia.post(&path, "content=preferences&format=dataset_info").text).expect("JSON");
+    assert_eq!(info["first-preferences"]["file_name"], "first-preferences.jsonl");
+    let transcript = row(&mia.post(&path, "content=preferences&format=hh").text);
+    assert!(transcript["chosen"].as_str().expect("text").starts_with("\n\nHuman: p\n\nAssistant: "), "{transcript}");
+    // A table begins and ends with its mark.
+    let request = mia.agent.post(mia.url(&path)).header("cookie", &mia.cookie);
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    let mut table = request.send(format!("csrf={}&content=rankings&format=parquet", mia.csrf)).expect("an answer");
+    let bytes = table.body_mut().read_to_vec().expect("bytes");
+    assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"), "{} bytes", bytes.len());
+    for (content, format) in [("rankings", "hh"), ("rankings", "trl"), ("reviews", "openrlhf")] {
+        let found = mia.post(&path, &format!("content={content}&format={format}"));
+        assert!(found.status == 422 && found.text.contains("expected preferences"), "{format}: {}", found.text);
+    }
+
+    // The ranking comes into another project, once.
+    let rows = mia.post(&path, "content=rankings&format=jsonl").text;
+    let settings = label::Settings {
+        ranking: label::RankingSettings { rate_each: false, ..label::Settings::instructgpt().ranking },
+        ..label::Settings::instructgpt()
+    };
+    let other = site.store.create_project(Actor::Operator, "second", &settings).expect("a project").id;
+    let import = format!("/label/manage/{other}/import");
+    let body = |rows: &str| {
+        let part = |name: &str, text: &str| {
+            format!("--b\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n")
+        };
+        format!("{}{}{}--b--\r\n", part("csrf", &mia.csrf), part("judgements", "yes"), part("rows", rows))
+    };
+    let send = |rows: &str| mia.send(&import, "multipart/form-data; boundary=b", body(rows));
+    let found = send(&rows);
+    assert!(found.location.ends_with("judgements=1&known=0&people=1&left_out=0"), "{} {}", found.location, found.text);
+    assert!(send(&rows).location.contains("judgements=0&known=1&people=0"));
+    assert!(mia.get(&found.location).text.contains("1 judgements of 1 new labelers imported."));
+    let back = mia.post(&format!("/label/manage/{other}/export"), "content=rankings&format=jsonl").text;
+    assert_eq!(row(&back), row(&rows));
+    let wrong = send(&rows.replace("\"rank\":1", "\"rank\":0"));
+    assert!(wrong.status == 422 && wrong.text.contains("expected a whole number from 1"), "{}", wrong.text);
+    assert_eq!(send("{\"prompt\": \"p\"}").status, 422);
+}
+
+fn an_erased_person_is_gone_and_logged_out(site: &Site) {
     let (ann, mia) = (site.log_in("ann"), site.log_in("mia"));
     let (task, page) = ann.take();
     ann.post(&task, &format!("submission={}&A.rank=1&B.rank=2&C.rank=2&notes=private", submission(&page)));
@@ -331,9 +522,7 @@ fn an_erased_person_is_gone_and_logged_out() {
     assert!(!log.text.contains("private") && !log.text.contains(">ann<"));
 }
 
-#[test]
-fn tokens_do_what_they_were_made_for() {
-    let site = Site::start();
+fn tokens_do_what_they_were_made_for(site: &Site) {
     let mia = site.log_in("mia");
     let found = mia.post("/label/account/tokens", "name=ci&scope=read&scope=import&days=1");
     let (_, rest) = found.text.split_once("value=\"hm_").expect("the secret is shown once");
@@ -353,6 +542,8 @@ fn tokens_do_what_they_were_made_for() {
     let added = call("POST", "/label/api/projects/first/prompts", "{\"prompt\": \"by a program\"}");
     assert!(added.status == 200 && added.text.contains("\"added\":1"), "{}", added.text);
     assert_eq!(call("POST", "/label/api/projects/first/prompts", "{\"prompt\": 3}").status, 422);
+    let broken = call("POST", "/label/api/projects/first/prompts", "{\"prompt\": ");
+    assert!(broken.status == 422 && broken.text.contains("Line 1: row:"), "{}", broken.text);
     assert_eq!(call("GET", "/label/api/projects/first/export?content=rankings", "").status, 403, "not its scope");
     assert_eq!(call("POST", "/label/api/projects/first/next", "").status, 403, "not its scope");
     assert_eq!(call("GET", "/label/api/projects/none/agreement", "").status, 404);

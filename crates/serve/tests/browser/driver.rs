@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// How long a page may take to show what is waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The key under which WebDriver names elements.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -34,7 +34,32 @@ pub struct Driver {
 pub struct Browser {
     session: String,
     agent: ureq::Agent,
-    _profile: TempDir,
+    profile: Profile,
+}
+
+/// A browser's folder. When it goes, so does every process that was started with it: a browser that chromedriver could
+/// not end any more, or that it lost, would stay for good.
+struct Profile(TempDir);
+
+impl Profile {
+    fn processes(&self) -> Vec<String> {
+        let mark = format!("--user-data-dir={}", self.0.path().display());
+        let numbered = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let is_ours = |id: &String| {
+            let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            id.bytes().all(|b| b.is_ascii_digit())
+                && line.split(|b| *b == 0).any(|argument| argument.starts_with(mark.as_bytes()))
+        };
+        numbered.map(|entry| entry.file_name().to_string_lossy().into_owned()).filter(is_ours).collect()
+    }
+}
+
+impl Drop for Profile {
+    fn drop(&mut self) {
+        for id in self.processes() {
+            let _ = Command::new("kill").args(["-9", &id]).stderr(Stdio::null()).status();
+        }
+    }
 }
 
 /// An element of the page that is shown now.
@@ -73,7 +98,7 @@ impl Driver {
 
     /// Opens a browser window of this size.
     pub fn open(&self, width: u32, height: u32) -> Browser {
-        let profile = tempfile::tempdir().expect("a folder");
+        let profile = Profile(tempfile::tempdir().expect("a folder"));
         let arguments = [
             "--headless".to_owned(),
             "--no-sandbox".to_owned(),
@@ -85,7 +110,7 @@ impl Driver {
             "--disable-sync".to_owned(),
             "--disable-dev-shm-usage".to_owned(),
             format!("--window-size={width},{height}"),
-            format!("--user-data-dir={}", profile.path().display()),
+            format!("--user-data-dir={}", profile.0.path().display()),
         ];
         let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE * 3));
         let agent: ureq::Agent = config.build().into();
@@ -96,7 +121,7 @@ impl Driver {
         }}});
         let answer = send(&agent, "POST", &format!("{}/session", self.url), Some(&capabilities));
         let id = answer["sessionId"].as_str().expect("a session").to_owned();
-        Browser { session: format!("{}/session/{id}", self.url), agent, _profile: profile }
+        Browser { session: format!("{}/session/{id}", self.url), agent, profile: profile }
     }
 }
 
@@ -271,6 +296,12 @@ impl Browser {
     /// The same with arguments.
     pub fn run_with(&self, script: &str, arguments: &Value) -> Value {
         self.post("execute/sync", json!({"script": script, "args": arguments}))
+    }
+
+    /// Processes of this browser.
+    #[allow(dead_code)] // one test uses it
+    pub fn processes(&self) -> Vec<String> {
+        self.profile.processes()
     }
 
     #[allow(dead_code)] // the end-to-end test uses it
