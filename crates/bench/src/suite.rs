@@ -82,6 +82,12 @@ const ROWS: &[Row] = &[
         "tokens_per_second",
     ),
     row(
+        "serve 16 streams / 1 stream bf16, answers of 256",
+        &["serve", "--model", "MODEL", "--new", "256"],
+        Peer::Ourselves(&["serve", "--model", "MODEL", "--new", "256", "--streams", "1"]),
+        "tokens_per_second",
+    ),
+    row(
         "first step",
         &["first-step", "--model", "MODEL"],
         Peer::Python(&["first-step", "--model", "MODEL"]),
