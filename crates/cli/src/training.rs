@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use train::data::{DataReport, PartReport};
-use train::{Event, Outcome, Program, Progress, Summary, TrainError};
+use train::session::Supervised;
+use train::{Event, Outcome, Program, Progress, Sink, Summary, TrainError};
 
 /// What every training command takes.
 #[derive(Args)]
@@ -168,6 +169,26 @@ pub fn options<'a, C>(
             git_revision: run::lineage::git_revision(Path::new(".")),
         },
     }
+}
+
+/// Runs a supervised stage from its config to its summary.
+pub fn run<C: Supervised>(
+    config: Resolved<C>,
+    arguments: &TrainingArguments,
+    stage: impl FnOnce(train::Options<'_, C>, &mut dyn Sink) -> Result<Outcome, TrainError>,
+) -> Result<Box<Summary>, CommandError> {
+    let (model, data, _, train) = config.config.sections();
+    let renderer = renderer(model.path.as_deref(), data.chat_template.as_deref())?;
+    let command = train.score_command.clone();
+    let score = command.map(|command| move |model: &Path| score(&command, model));
+    interrupt::listen()?;
+    prepare(&arguments.out)?;
+    let mut drawing = Drawing::new();
+    let score = score.as_ref().map(|score| score as &train::Score);
+    let options = options(config, &arguments.out, arguments.resume, arguments.device(), &renderer, score);
+    let outcome = stage(options, &mut |event: &Event| drawing.event(event));
+    drawing.finish();
+    conclude(outcome?, &arguments.out)
 }
 
 /// Runs `train.score_command` on a model folder: the last word it prints is the score.

@@ -2,12 +2,11 @@
 
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::loading;
 use crate::output::{self, Output};
 use crate::training::{self, Drawing, TrainingArguments, text};
-use crate::{interrupt, loading};
 use clap::Args;
 use run::DpoConfig;
-use std::path::Path;
 
 /// Train a model on preferences directly, against a reference
 ///
@@ -39,25 +38,22 @@ impl Dpo {
             layers = layers.option::<DpoConfig>("--reference", "dpo.reference", text(&path))?;
         }
         let config = layers.resolve::<DpoConfig>()?;
-        let DpoConfig { model, data, train, .. } = &config.config;
-        let renderer = training::renderer(model.path.as_deref(), data.chat_template.as_deref())?;
-        let command = train.score_command.clone();
-        let score = command.map(|command| move |model: &Path| training::score(&command, model));
         let cache = context.cache.root().join("reference-logprobs");
-        let mut drawing = Drawing::new();
-        let score = score.as_ref().map(|score| score as &train::Score);
-        let options = training::options(config, &arguments.out, arguments.resume, arguments.device(), &renderer, score);
-        let mut draw = |event: &train::Event| drawing.event(event);
         if self.explain {
-            let explanation = train::preference::explain(options, Some(&cache), &mut draw)?;
+            let DpoConfig { model, data, .. } = &config.config;
+            let renderer = training::renderer(model.path.as_deref(), data.chat_template.as_deref())?;
+            let options =
+                training::options(config, &arguments.out, arguments.resume, arguments.device(), &renderer, None);
+            let mut drawing = Drawing::new();
+            let explained =
+                train::preference::explain(options, Some(&cache), &mut |event: &train::Event| drawing.event(event));
             drawing.finish();
-            return print(&explanation);
+            return print(&explained?);
         }
-        interrupt::listen()?;
-        training::prepare(&arguments.out)?;
-        let outcome = train::preference::run(options, Some(&cache), &mut draw);
-        drawing.finish();
-        let summary = training::conclude(outcome?, &arguments.out)?;
+        let stage = |options: train::Options<'_, DpoConfig>, sink: &mut dyn train::Sink| {
+            train::preference::run(options, Some(&cache), sink)
+        };
+        let summary = training::run(config, arguments, stage)?;
         output::path(&summary.model)
     }
 }

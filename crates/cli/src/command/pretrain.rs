@@ -2,11 +2,10 @@
 
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::training::{self, Drawing, TrainingArguments};
-use crate::{interrupt, output};
+use crate::output;
+use crate::training::{self, TrainingArguments};
 use clap::Args;
 use run::PretrainConfig;
-use std::path::Path;
 
 /// Train a model on running text
 ///
@@ -26,18 +25,7 @@ impl Pretrain {
     pub fn run(self, context: &Context) -> Result<(), CommandError> {
         let arguments = &self.training;
         let config = arguments.resolve::<PretrainConfig>(context)?;
-        let PretrainConfig { model, data, train, .. } = &config.config;
-        let renderer = training::renderer(model.path.as_deref(), data.chat_template.as_deref())?;
-        let command = train.score_command.clone();
-        let score = command.map(|command| move |model: &Path| training::score(&command, model));
-        interrupt::listen()?;
-        training::prepare(&arguments.out)?;
-        let mut drawing = Drawing::new();
-        let score = score.as_ref().map(|score| score as &train::Score);
-        let options = training::options(config, &arguments.out, arguments.resume, arguments.device(), &renderer, score);
-        let outcome = train::pretrain::run(options, &mut |event: &train::Event| drawing.event(event));
-        drawing.finish();
-        let summary = training::conclude(outcome?, &arguments.out)?;
+        let summary = training::run(config, arguments, train::pretrain::run)?;
         output::path(&summary.model)
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::training::{self, Drawing, TrainingArguments, text};
-use crate::{interrupt, output};
+use crate::output;
+use crate::training::{self, TrainingArguments, text};
 use clap::Args;
 use run::RmConfig;
 use serde_json::Value;
@@ -37,18 +37,7 @@ impl Rm {
             layers = layers.option::<RmConfig>("--demonstrations", "rm.demonstrations", paths)?;
         }
         let config = layers.resolve::<RmConfig>()?;
-        let RmConfig { model, data, train, .. } = &config.config;
-        let renderer = training::renderer(model.path.as_deref(), data.chat_template.as_deref())?;
-        let command = train.score_command.clone();
-        let score = command.map(|command| move |model: &Path| training::score(&command, model));
-        interrupt::listen()?;
-        training::prepare(&arguments.out)?;
-        let mut drawing = Drawing::new();
-        let score = score.as_ref().map(|score| score as &train::Score);
-        let options = training::options(config, &arguments.out, arguments.resume, arguments.device(), &renderer, score);
-        let outcome = train::reward::run(options, &mut |event: &train::Event| drawing.event(event));
-        drawing.finish();
-        let summary = training::conclude(outcome?, &arguments.out)?;
+        let summary = training::run(config, arguments, train::reward::run)?;
         tell_accuracy(&arguments.out.join("accuracy.json"));
         output::path(&summary.model)
     }

@@ -2,11 +2,11 @@
 
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::training::{self, Drawing, TrainingArguments};
-use crate::{interrupt, output};
+use crate::output;
+use crate::training::{self, TrainingArguments};
 use clap::Args;
 use run::SftConfig;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Fine-tune a model on demonstrations
 ///
@@ -34,18 +34,7 @@ impl Sft {
             layers = layers.option::<SftConfig>("--ptx", "sft.ptx", files)?;
         }
         let config = layers.resolve()?;
-        let SftConfig { model, data, train, .. } = &config.config;
-        let renderer = training::renderer(model.path.as_deref(), data.chat_template.as_deref())?;
-        let command = train.score_command.clone();
-        let score = command.map(|command| move |model: &Path| training::score(&command, model));
-        interrupt::listen()?;
-        training::prepare(&arguments.out)?;
-        let mut drawing = Drawing::new();
-        let score = score.as_ref().map(|score| score as &train::Score);
-        let options = training::options(config, &arguments.out, arguments.resume, arguments.device(), &renderer, score);
-        let outcome = train::sft::run(options, &mut |event: &train::Event| drawing.event(event));
-        drawing.finish();
-        let summary = training::conclude(outcome?, &arguments.out)?;
+        let summary = training::run(config, arguments, train::sft::run)?;
         output::path(&summary.model)
     }
 }
