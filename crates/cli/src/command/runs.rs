@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// else its stage measures, with the time left. It ends when the run does, or with Ctrl-C, which leaves the run alone.
 /// Where stdout is no terminal it prints a line a step instead.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  helpmate runs runs/\n  helpmate runs --watch runs/ppo")]
+#[command(after_help = "Example:\n  helpmate runs runs/\n  helpmate runs --watch runs/ppo")]
 pub struct Runs {
     /// A folder of run folders, or one run folder
     #[arg(default_value = ".")]

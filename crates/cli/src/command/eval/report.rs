@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// A section without data says so. docs/report.md tells of every section. Prints the page's path.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  helpmate eval report evals/base evals/sft --out report.html\n  helpmate eval report evals/all runs/rm runs/ppo runs/best-of-32 --judgements rankings.jsonl --card CARD.md"
+    after_help = "Example:\n  helpmate eval report evals/base evals/sft --out report.html\n  helpmate eval report evals/all runs/rm runs/ppo runs/best-of-32 --judgements rankings.jsonl --card CARD.md"
 )]
 pub struct Report {
     /// Folders that `helpmate eval run --out` wrote, folders of training runs, and what `helpmate reject` wrote
