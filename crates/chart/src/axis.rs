@@ -99,6 +99,8 @@ impl Span {
         let all = decades.flat_map(|power| factors.iter().map(move |factor| factor * 10f64.powi(power)));
         let within = low * (1.0 - 1e-9)..=high * (1.0 + 1e-9);
         let ticks: Vec<f64> = all.filter(|tick| within.contains(tick)).collect();
+        // One round number says little of a scale: its ends say it.
+        let ticks = if ticks.len() < 2 { vec![low, high] } else { ticks };
         let step = ticks.first().copied().unwrap_or(low);
         Span { scale: Scale::Log, low, high, from, to, ticks, step }
     }
@@ -127,6 +129,9 @@ impl Span {
             _ => (tick, step, ""),
         };
         let digits = (-step.log10() - 1e-9).ceil().max(0.0) as usize;
+        // The ends of a logarithmic axis needn't be round.
+        let uneven = self.scale == Scale::Log && value.abs() < 10.0 && (value - value.round()).abs() > 0.05;
+        let digits = if uneven { digits.max(1) } else { digits };
         format!("{value:.digits$}{unit}").replace('-', "−")
     }
 }
@@ -172,6 +177,9 @@ mod tests {
         assert_eq!(span.label(5e5), "500k");
         assert_eq!(span.place(5e5), 0.0);
         assert!((span.place(2e6) - 50.0).abs() < 1e-9); // √(5e5 · 8e6) = 2e6
+        // Between 1.1 and 1.9 million there is no round number: the ends.
+        let span = Span::over(&axis, [1.1e6, 1.9e6].into_iter(), (0.0, 100.0), 4, false).unwrap();
+        assert_eq!((span.ticks.clone(), span.label(1.1e6)), (vec![1.1e6, 1.9e6], "1.1M".to_owned()));
     }
 
     #[test]

@@ -88,7 +88,7 @@ fn html(block: &Block) -> String {
             let row = |cells: &Vec<String>| {
                 let cell = |(at, cell): (usize, &String)| match at {
                     0 => format!("<th scope=\"row\">{}</th>", coded(cell)),
-                    _ => format!("<td>{}</td>", coded(cell)),
+                    _ => format!("<td>{}</td>", coded(&kept(cell))),
                 };
                 format!("<tr>{}</tr>\n", cells.iter().enumerate().map(cell).collect::<String>())
             };
@@ -96,6 +96,27 @@ fn html(block: &Block) -> String {
             format!("<div class=\"scroll\"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>\n")
         }
     }
+}
+
+/// Intervals and "n = 120" stay on one line: blanks inside of short brackets don't break.
+pub(super) fn kept(text: &str) -> String {
+    const LONGEST: usize = 28;
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(open) = rest.find(['[', '(']) {
+        let (before, inside) = rest.split_at(open);
+        let close = if inside.starts_with('[') { ']' } else { ')' };
+        let end = inside.find(close).map_or(inside.len(), |end| end + 1);
+        let (group, behind) = inside.split_at(end);
+        out.push_str(before);
+        if group.chars().count() <= LONGEST {
+            out.push_str(&group.replace(' ', "\u{a0}"));
+        } else {
+            out.push_str(group);
+        }
+        rest = behind;
+    }
+    out + rest
 }
 
 /// Escaped, with what stands between backticks as code.
@@ -136,6 +157,9 @@ mod tests {
         assert!(html.contains("<h2>A &amp; b</h2>") && html.contains("<code>helpmate x &lt;y&gt;</code>"), "{html}");
         assert!(html.contains("<th scope=\"row\">1 | 2</th><td>&lt;3</td>") && !html.contains("none"), "{html}");
         assert_eq!(html.matches("<figure>").count(), 1);
+        assert_eq!(kept("0.5 [0.1, 0.9] (n = 7) in all"), "0.5 [0.1,\u{a0}0.9] (n\u{a0}=\u{a0}7) in all");
+        let long = "x (what is said here is longer than that) y [";
+        assert_eq!(kept(long), long);
         let expected = "\n## A & b\n\nRun `helpmate x <y>` first.\n\n| a | b |\n|---|---|\n| 1 \\| 2 | <3 |\n";
         assert_eq!(section.markdown(), expected);
     }

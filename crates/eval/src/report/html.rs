@@ -1,6 +1,6 @@
 //! The report as one self-contained page.
 
-use super::block::Section;
+use super::block::{self, Section};
 use super::{Report, Sampled, changes_section, quality, result_of};
 use crate::compare::Verdict;
 use crate::estimate::Estimate;
@@ -44,7 +44,7 @@ fn table(header: &[String], rows: &[Vec<String>]) -> String {
 }
 
 fn cell(text: &str) -> String {
-    format!("<td>{}</td>", escape(text))
+    format!("<td>{}</td>", escape(&block::kept(text)).replace('`', ""))
 }
 
 /// The first number of each task, for the first and the last model.

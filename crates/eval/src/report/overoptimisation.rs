@@ -32,7 +32,7 @@ pub struct Curve {
     pub proxy: Option<Fitted>,
     /// The curve through gold.
     pub gold: Option<Fitted>,
-    /// Gold at the farthest point less gold at the nearest.
+    /// Gold of the last block of iterations less that of the first; of the largest n less that of n = 1.
     pub gold_gained: Option<Measured>,
 }
 
@@ -271,7 +271,9 @@ fn fits(curve: &Curve) -> Vec<Vec<String>> {
 }
 
 fn verdict(curve: &Curve) -> String {
-    let Some(farthest) = curve.points.last() else { return "n = 0: no point.".to_owned() };
+    let Some(farthest) = curve.points.iter().map(|point| point.distance).reduce(f64::max) else {
+        return "n = 0: no point.".to_owned();
+    };
     if curve.points.iter().all(|point| point.gold.is_none()) {
         return "Gold: n = 0. `helpmate score --skip-bad` with the gold reward on its `round-1/samples.jsonl`, written to \
                 `gold.jsonl` beside it, adds it."
@@ -283,14 +285,14 @@ fn verdict(curve: &Curve) -> String {
         }
         _ => "can't say".to_owned(),
     };
-    let mut text = format!("Gold at the farthest point less gold at the nearest: {gained}.");
+    let mut text = format!("Gold at the end less gold at the beginning: {gained}.");
     match &curve.gold {
         None => text += " Too few points for a curve.",
-        Some(Fitted { peak: Some(peak), turns_down: Some(share), .. }) if *peak < farthest.distance => {
+        Some(Fitted { peak: Some(peak), turns_down: Some(share), .. }) if *peak < farthest => {
             text += &format!(
                 " The curve of gold turns down at √KL = {peak:.2}, before the farthest point ({:.2}); so do {:.0} % of the \
                  curves through points drawn anew.",
-                farthest.distance,
+                farthest,
                 100.0 * share
             );
         }

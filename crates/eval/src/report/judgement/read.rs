@@ -9,11 +9,14 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use stdx::{FileError, hash, jsonl};
 
+/// A judgement's id, a model, and what it answered.
+type Rated = (String, Option<String>, String);
+
 /// The judgements of files. A rating that is also in a ranking of the same `id` counts once.
 pub fn read(paths: &[PathBuf]) -> Result<Vec<Judgement>, EvalError> {
     let mut found = Vec::new();
-    // Rated answers by the judgement's id: a project's rankings and ratings may both be given.
-    let mut rated: HashSet<(String, String)> = HashSet::new();
+    // A project's rankings and ratings may both be given.
+    let mut rated: HashSet<Rated> = HashSet::new();
     for path in paths {
         let file = File::open(path).map_err(FileError::at(path, "open"))?;
         let before = found.len();
@@ -30,15 +33,23 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Judgement>, EvalError> {
     Ok(found)
 }
 
-/// Without ratings that were read before.
-fn once(mut read: Judgement, texts: &[&str], id: Option<&str>, rated: &mut HashSet<(String, String)>) -> Judgement {
+/// Without ratings that an earlier row of the same judgement gave to the same answer of the same model.
+fn once(mut read: Judgement, texts: &[&str], id: Option<&str>, rated: &mut HashSet<Rated>) -> Judgement {
     let Some(id) = id else { return read };
+    let mut fresh = Vec::new();
     for (answer, text) in read.answers.iter_mut().zip(texts) {
-        let is_said = answer.rating.is_some() || !answer.flags.is_empty();
-        if is_said && !rated.insert((id.to_owned(), (*text).to_owned())) {
+        if answer.rating.is_none() && answer.flags.is_empty() {
+            continue;
+        }
+        let key = (id.to_owned(), answer.model.clone(), (*text).to_owned());
+        if rated.contains(&key) {
             (answer.rating, answer.flags) = (None, BTreeMap::new());
+        } else {
+            fresh.push(key);
         }
     }
+    // Only now: one row may hold the same words twice.
+    rated.extend(fresh);
     read
 }
 

@@ -109,6 +109,14 @@ fn sources_are_not_pooled_and_a_ranking_is_not_rated_twice() {
     assert!(report.limits.iter().any(|limit| limit == "preferred by people: 1 prompts only"), "{:?}", report.limits);
 }
 
+/// Two models may say the same words in one ranking: both are rated.
+#[test]
+fn equal_answers_of_two_models_are_both_rated() {
+    let judgements = read_text(&row(1, "ada", "g", &[("sft", 1, 4), ("rl", 1, 4)])).unwrap();
+    let ratings: Vec<Option<f64>> = judgements[0].answers.iter().map(|answer| answer.rating).collect();
+    assert_eq!(ratings, [Some(4.0), Some(4.0)]);
+}
+
 #[test]
 fn a_baseline_that_nobody_judged_is_refused() {
     let wrong = Material { baseline: Some("base".into()), ..material() };
