@@ -99,6 +99,7 @@ const ROWS: &[Row] = &[
     evaluated("multiple choice f32", CHOICES_F32, HARNESS_F32, 1.0),
     // A greedy answer turns elsewhere where two tokens are as likely to the last digits.
     evaluated("greedy answers f32", GENERATION_F32, HARNESS_ALL_F32, 0.8),
+    evaluated("greedy answers bf16", GENERATION_BF16, HARNESS_ALL_BF16, 0.0),
     row("lora 1.5B bf16", &["lora"], Peer::None, "tokens_per_second"),
     row("lora 1.5B q8", &["lora", "--q8"], Peer::None, "tokens_per_second"),
     row("k-wise shared / passes", &["kwise"], Peer::Ourselves(&["kwise", "--how", "passes"]), "prompts_per_second"),
@@ -133,10 +134,13 @@ const CHOICES_F32: &[&str] =
     &["evaluate", "choices", "--precision", "f32", "--questions", "40", "--model", "SMOLLM2", "--items", "ITEMS"];
 const GENERATION_F32: &[&str] =
     &["evaluate", "generation", "--precision", "f32", "--questions", "16", "--model", "SMOLLM2", "--items", "ITEMS"];
+const GENERATION_BF16: &[&str] =
+    &["evaluate", "generation", "--questions", "16", "--model", "SMOLLM2", "--items", "ITEMS"];
 const HARNESS_F32: &[&str] = &["--precision", "f32", "--model", "SMOLLM2", "--items", "ITEMS"];
 const HARNESS_BF16: &[&str] = &["--model", "SMOLLM2", "--items", "ITEMS"];
 /// All questions in one batch, which is the faster for writing.
 const HARNESS_ALL_F32: &[&str] = &["--precision", "f32", "--batch", "16", "--model", "SMOLLM2", "--items", "ITEMS"];
+const HARNESS_ALL_BF16: &[&str] = &["--batch", "16", "--model", "SMOLLM2", "--items", "ITEMS"];
 
 /// A row of `helpmate eval run` beside lm-evaluation-harness, of whose answers at least this share must be the same.
 const fn evaluated(
@@ -268,7 +272,9 @@ impl Suite {
             )));
         }
         let mut last = ours.last().cloned().unwrap_or_default();
-        last.as_object_mut().map(|last| last.remove("answers"));
+        if let Some(last) = last.as_object_mut() {
+            last.remove("answers");
+        }
         Ok(json!({
             "name": row.name, "figure": row.figure, "ours": a, "peer": b, "ratio": ratio(a, b), "peer_name": peer_name,
             "ours_peak_bytes": median(&ours, "peak_bytes"), "peer_peak_bytes": median(&peers, "peak_bytes"),

@@ -38,6 +38,6 @@ pub use item::{Answer, Ask, Divergence, Item, LogLikelihood, Sample, Sampling};
 pub use metric::{Better, Metric, Scale, Score};
 pub use prefix::PrefixTree;
 pub use result::{Evaluation, ItemResult, ModelResult, SubjectFacts, TaskResult};
-pub use run::{Progress, RunOptions, items, run, run_with};
+pub use run::{Answering, Progress, RunOptions, items, run, run_with};
 pub use subject::{Subject, SubjectOptions};
 pub use task::{Data, Respondent, Row, Settings, Task};

@@ -61,13 +61,15 @@ pub fn items(task: &dyn Task, settings: &Settings) -> Result<Vec<Item>, EvalErro
 /// Items that a reward model is asked at once.
 const BATCH_REWARDS: usize = 16;
 
-/// Scores what others than a [`Subject`] say to these items of a task: a reward model, or people. `ask` answers some items,
-/// in their order.
+/// Answers items, in their order.
+pub type Answering<'a, E> = dyn FnMut(&[Item]) -> Result<Vec<Answer>, E> + 'a;
+
+/// Scores what others than a [`Subject`] say to these items of a task: a reward model, or people.
 pub fn run_with<E: From<EvalError>>(
     task: &dyn Task,
     settings: &Settings,
     items: &[Item],
-    ask: &mut dyn FnMut(&[Item]) -> Result<Vec<Answer>, E>,
+    ask: &mut Answering<'_, E>,
     options: &mut RunOptions,
 ) -> Result<TaskResult, E> {
     let began = Instant::now();

@@ -237,13 +237,8 @@ fn parts(pairs: &[(String, Pair)]) -> BTreeMap<String, Vec<Estimate>> {
     let mut names: BTreeMap<String, Vec<&(String, Pair)>> = BTreeMap::new();
     for pair in pairs {
         let tenth = ((sigmoid(pair.1.margin.abs()) * 10.0) as usize).clamp(5, 9);
-        names
-            .entry(format!(
-                "pairs stated .{tenth} to {}",
-                if tenth == 9 { "1".to_owned() } else { format!(".{}", tenth + 1) }
-            ))
-            .or_default()
-            .push(pair);
+        let end = if tenth == 9 { "1".to_owned() } else { format!(".{}", tenth + 1) };
+        names.entry(format!("pairs stated .{tenth} to {end}")).or_default().push(pair);
         names.entry(format!("pairs {} apart", pair.1.apart)).or_default().push(pair);
     }
     let of_part = |(name, pairs): (String, Vec<&(String, Pair)>)| {

@@ -7,7 +7,8 @@ use crate::progress::Count;
 use crate::{interrupt, reward};
 use ::eval::result::ModelResult;
 use ::eval::{
-    Answer, AnswerCache, Ask, EvalError, Item, Respondent, RunOptions, Settings, SubjectFacts, Task, TaskResult,
+    Answer, AnswerCache, Answering, Ask, EvalError, Item, Respondent, RunOptions, Settings, SubjectFacts, Task,
+    TaskResult,
 };
 use kernels::Device;
 use run::{Layers, RmConfig, RunFolder};
@@ -99,7 +100,7 @@ fn asked(
     settings: &Settings,
     items: &[Item],
     cache: Option<&mut AnswerCache>,
-    ask: &mut dyn FnMut(&[Item]) -> Result<Vec<Answer>, CommandError>,
+    ask: &mut Answering<'_, CommandError>,
 ) -> Result<TaskResult, CommandError> {
     eprintln!("{name}: {}", task.name());
     let mut progress: Option<Count> = None;
