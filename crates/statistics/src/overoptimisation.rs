@@ -175,7 +175,7 @@ mod tests {
         // R = 1 + 2·(.9 − .35·2) = 1.4; R = 1 + 2·(.9 − .35·ln 2) = 2.31479…
         let of = |form| Fit { form, offset: 1.0, alpha: 0.9, beta: 0.35, r_squared: None, n: 0 };
         close(of(Form::BestOfN).at(2.0), 1.4, 1e-12);
-        close(of(Form::Reinforcement).at(2.0), 1.0 + 2.0 * (0.9 - 0.35 * 0.693_147_180_559_945_3), 1e-12);
+        close(of(Form::Reinforcement).at(2.0), 1.0 + 2.0 * (0.9 - 0.35 * std::f64::consts::LN_2), 1e-12);
         // Slopes α − 2βd and α − β·ln d − β are 0 at 9/7 and e^{.9/.35 − 1}.
         close(of(Form::BestOfN).peak().unwrap(), 9.0 / 7.0, 1e-12);
         close(of(Form::Reinforcement).peak().unwrap(), 1.571_428_571_428_571_4f64.exp(), 1e-12);

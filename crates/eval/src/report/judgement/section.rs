@@ -135,8 +135,7 @@ fn held_out(section: &mut Section, verdicts: &Verdicts) {
 
 fn by_part(section: &mut Section, verdicts: &Verdicts, field: &str, parts: &[&VerdictPart]) {
     let has_wins = parts.iter().flat_map(|part| &part.models).any(|found| found.1.is_some());
-    let (what, of): (&str, fn(&(Option<Measured>, Option<Measured>)) -> Option<&Measured>) =
-        if has_wins { ("Win rate", |found| found.1.as_ref()) } else { ("Rating", |found| found.0.as_ref()) };
+    let what = if has_wins { "Win rate" } else { "Rating" };
     section.heading(format!("{what} by {}", field.replace('_', " ")));
     let shows = |model: &&ModelVerdict| !has_wins || Some(&model.model) != verdicts.baseline.as_ref();
     let mut head = vec![field.replace('_', " "), "judgements".to_owned()];
@@ -145,7 +144,7 @@ fn by_part(section: &mut Section, verdicts: &Verdicts, field: &str, parts: &[&Ve
         let few = if part.judgements < FEW { " (few)" } else { "" };
         let mut cells = vec![part.name.clone(), format!("{}{few}", part.judgements)];
         let own = verdicts.models.iter().zip(&part.models).filter(|(model, _)| shows(model));
-        cells.extend(own.map(|(_, found)| shown(of(found))));
+        cells.extend(own.map(|(_, (rating, win_rate))| shown(if has_wins { win_rate } else { rating }.as_ref())));
         cells
     };
     section.table(&head, parts.iter().map(row).collect());

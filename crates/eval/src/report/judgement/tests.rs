@@ -10,7 +10,7 @@ fn row(prompt: usize, labeler: &str, group: &str, answers: &[(&str, i64, i64)]) 
     };
     let completions: Vec<_> = answers.iter().map(answer).collect();
     let row = serde_json::json!({"prompt": format!("p{prompt}"), "completions": completions, "id": format!("{prompt}-{labeler}"),
-        "source": "human", "labeler": labeler, "group": group, "use_case": if prompt % 2 == 0 { "rewrite" } else { "chat" }});
+        "source": "human", "labeler": labeler, "group": group, "use_case": if prompt.is_multiple_of(2) { "rewrite" } else { "chat" }});
     format!("{row}\n")
 }
 
