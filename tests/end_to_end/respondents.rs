@@ -73,7 +73,7 @@ fn judgements_have_a_column_for_each_model_and_none_say_how_to_collect_them() {
     let place = Place::new();
     let row = |i: usize| {
         json!({"id": i, "prompt": format!("p{}", i / 2), "completion": format!("c{i}"), "origin": (["sft", "ppo"][i % 2]), "source": "human",
-               "labeler": "ada", "fields": {"inappropriate": i % 2 == 0, "rating": 1 + i % 7}})
+               "labeler": "ada", "fields": {"inappropriate": i.is_multiple_of(2), "rating": 1 + i % 7}})
     };
     place.write("ratings.jsonl", &(0..8).map(|i| format!("{}\n", row(i))).collect::<String>());
     let text = place.run("eval run appropriateness --data ratings.jsonl --out judged");

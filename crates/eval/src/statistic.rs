@@ -138,6 +138,9 @@ struct Outcomes {
     outcomes: Option<Vec<f64>>,
 }
 
+/// Each labeler's ratings of every unit; `None` where they gave none.
+type Table = Vec<Vec<Option<f64>>>;
+
 fn agreement(Ratings { ratings, prompts }: &Ratings) -> Result<Value, StatisticError> {
     let scales = [
         ("nominal", Scale::Nominal),
@@ -148,15 +151,14 @@ fn agreement(Ratings { ratings, prompts }: &Ratings) -> Result<Value, StatisticE
     let units = ratings.first().map_or(0, Vec::len);
     let prompts = clusters(prompts.as_deref(), units)?;
     // The ratings of the prompts drawn.
-    let of = |drawn: &[usize]| -> Vec<Vec<Option<f64>>> {
+    let of = |drawn: &[usize]| -> Table {
         let row = |row: &Vec<Option<f64>>| {
             drawn.iter().flat_map(|&i| prompts[i].iter().map(|&unit| row.get(unit).copied().flatten())).collect()
         };
         ratings.iter().map(row).collect()
     };
-    let interval = |name: &str, statistic: &dyn Fn(&[Vec<Option<f64>>]) -> f64| {
-        interval95(name, prompts.len(), |drawn| statistic(&of(drawn)))
-    };
+    let interval =
+        |name: &str, statistic: &dyn Fn(&Table) -> f64| interval95(name, prompts.len(), |drawn| statistic(&of(drawn)));
     let (mut alphas, mut intervals) = (Map::new(), Map::new());
     for (name, scale) in scales {
         alphas.insert(name.to_owned(), json!(alpha(ratings, scale)?));
@@ -169,7 +171,7 @@ fn agreement(Ratings { ratings, prompts }: &Ratings) -> Result<Value, StatisticE
         "n_prompts": prompts.len(),
         "labelers": ratings.len(),
         "raw": raw.is_finite().then_some(raw),
-        "raw_interval95": interval("raw", &raw_agreement),
+        "raw_interval95": interval("raw", &|ratings| raw_agreement(ratings)),
         "alpha": alphas,
         "alpha_interval95": intervals,
     });

@@ -33,7 +33,7 @@ pub enum Database {
     /// One file.
     Sqlite(sqlite::Sqlite),
     /// A server.
-    Postgres(postgres::Postgres),
+    Postgres(Box<postgres::Postgres>),
 }
 
 /// Which database a text means.
@@ -79,7 +79,9 @@ impl Database {
     pub fn open(address: &Address, busy_ms: u64) -> Result<Database> {
         match address {
             Address::File(path) => sqlite::Sqlite::open(path, busy_ms).map(Database::Sqlite),
-            Address::Server(url) => postgres::Postgres::open(url, busy_ms).map(Database::Postgres),
+            Address::Server(url) => {
+                postgres::Postgres::open(url, busy_ms).map(|server| Database::Postgres(Box::new(server)))
+            }
         }
     }
 

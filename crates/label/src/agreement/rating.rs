@@ -249,6 +249,9 @@ fn mean_kappa(pairs: &RatedByPairs, weights: Weights) -> f64 {
     if n > 0.0 { sum / n } else { f64::NAN }
 }
 
+/// What two people said of the same, unit by unit.
+type Said = (Vec<f64>, Vec<f64>);
+
 fn matrix(
     prompts: &[Vec<Unit>],
     weights: Weights,
@@ -256,19 +259,18 @@ fn matrix(
     resampling: &mut Resampling,
 ) -> Vec<LabelerPair> {
     // What each two people said, by prompt.
-    let mut pairs = BTreeMap::<(Id, Id), Vec<(Vec<f64>, Vec<f64>)>>::new();
+    let mut pairs = BTreeMap::<(Id, Id), Vec<Said>>::new();
     for units in prompts {
         for (pair, said) in rated_by_pairs(units.iter()) {
             pairs.entry(pair).or_default().push(said);
         }
     }
-    let estimates = |((a, b), said): ((Id, Id), Vec<(Vec<f64>, Vec<f64>)>)| {
+    let estimates = |((a, b), said): ((Id, Id), Vec<Said>)| {
         let n = said.iter().map(|(by_a, _)| by_a.len()).sum();
-        let equal =
-            |(a, b): &(Vec<f64>, Vec<f64>)| (a.iter().zip(b).filter(|(a, b)| a == b).count() as f64, a.len() as f64);
+        let equal = |(a, b): &Said| (a.iter().zip(b).filter(|(a, b)| a == b).count() as f64, a.len() as f64);
         let raw = resampling.ratio(n, &said.iter().map(equal).collect::<Vec<_>>());
         let kappa = resampling.estimate(n, said.len(), |drawn| {
-            let by = |side: fn(&(Vec<f64>, Vec<f64>)) -> &Vec<f64>| -> Vec<f64> {
+            let by = |side: fn(&Said) -> &Vec<f64>| -> Vec<f64> {
                 drawn.iter().flat_map(|&i| side(&said[i]).iter().copied()).collect()
             };
             cohen_kappa(&by(|said| &said.0), &by(|said| &said.1), weights).unwrap_or(f64::NAN)

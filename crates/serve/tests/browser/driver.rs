@@ -121,7 +121,7 @@ impl Driver {
         }}});
         let answer = send(&agent, "POST", &format!("{}/session", self.url), Some(&capabilities));
         let id = answer["sessionId"].as_str().expect("a session").to_owned();
-        Browser { session: format!("{}/session/{id}", self.url), agent, profile: profile }
+        Browser { session: format!("{}/session/{id}", self.url), agent, profile }
     }
 }
 
