@@ -156,7 +156,7 @@ fn exports_for_others_say_the_same() {
     };
     assert_eq!((majority.len(), ranks(&majority[0])), (2, vec![json!(1), json!(1), json!(1)]));
     let error = place.fails("label export tone --for trl --content rankings", 2);
-    assert!(error.contains("--for trl: it reads no rankings"), "{error}");
+    assert!(error.contains("--for trl: found rankings, expected preferences"), "{error}");
 }
 
 /// The page's commands run as they stand there, and its settings are settings.

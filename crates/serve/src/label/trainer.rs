@@ -23,14 +23,14 @@ pub enum Trainer {
 #[derive(Debug, thiserror::Error)]
 pub enum TrainerError {
     /// It trains on nothing of the kind.
-    #[error("{trainer}: found {found}, expected preferences, demonstrations or prompts{more}")]
+    #[error("{trainer}: found {found}, expected {expected}")]
     Content {
         /// The trainer.
         trainer: &'static str,
         /// What was exported.
         found: &'static str,
-        /// What else it reads.
-        more: &'static str,
+        /// What it reads.
+        expected: &'static str,
     },
     /// A row has none of the fields that it reads.
     #[error("row {row}: {trainer} reads no rows with the fields {fields}")]
@@ -61,9 +61,12 @@ impl Trainer {
             Content::Reviews => self == Trainer::Trl,
             Content::Rankings | Content::Ratings => false,
         };
-        let more = if self == Trainer::Trl { ", or reviews" } else { "" };
+        let expected = match self {
+            Trainer::Trl => "preferences, demonstrations, prompts or reviews",
+            Trainer::Openrlhf | Trainer::Llamafactory => "preferences, demonstrations or prompts",
+        };
         let (trainer, found) = (self.as_str(), content.as_str());
-        if reads { Ok(()) } else { Err(TrainerError::Content { trainer, found, more }) }
+        if reads { Ok(()) } else { Err(TrainerError::Content { trainer, found, expected }) }
     }
 
     /// The rows as it reads them.
