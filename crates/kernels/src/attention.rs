@@ -96,7 +96,7 @@ pub fn forward(
     run(device, shape, blocks, query, (key, value), out, log_sum_exp_TH);
 }
 
-/// As [`forward`], with keys and values in bf16: a cache of half the size, from which half as much is read.
+/// As [`forward()`], with keys and values in bf16: a cache of half the size, from which half as much is read.
 pub fn forward_bf16(
     device: &Device,
     shape: AttentionShape,
