@@ -56,7 +56,7 @@ fn a_scorer_may_be_a_service() {
     place.write("d.jsonl", "{\"text\": \"a mild remark\"}\n{\"text\": \"a \\u0000\"}\n{\"text\": \"a vile remark\"}\n");
     let service = RewardService::start(|number, texts| match number {
         1 => Answer::Status(503),
-        _ => Answer::Rewards(texts.iter().map(|text| if text.contains("vile") { 0.93 } else { 0.12 }).collect()),
+        _ => Answer::Scores(texts.iter().map(|text| if text.contains("vile") { 0.93 } else { 0.12 }).collect()),
     });
     place.run(&format!("data curate --data d.jsonl --out out --scorer {} --max-toxicity 0.9", service.url));
     let dropped = rows(&place.read("out/dropped.jsonl"));
@@ -80,8 +80,9 @@ fn a_scorer_may_be_a_service() {
         assert!(!place.path("no/kept.jsonl").exists(), "nothing partial under its final name");
     };
     check(|| Answer::Status(401), 3, "status 401");
-    check(|| Answer::Rewards(vec![0.5]), 1, "1 rewards");
-    check(|| Answer::Body("{\"rewards\": [0.1, nu".into()), 1, "expected {\"rewards\"");
+    check(|| Answer::Scores(vec![0.5]), 1, "1 scores");
+    check(|| Answer::Scores(vec![0.5, 93.0]), 1, "a score of 93");
+    check(|| Answer::Body("{\"scores\": [0.1, nu".into()), 1, "expected {\"scores\"");
     let error = place.fails("data curate --data d.jsonl --out no --max-toxicity 0.5", 3);
     assert!(error.contains("needs a scorer, and none ships") && error.contains("hint: --scorer FILE"), "{error}");
 }

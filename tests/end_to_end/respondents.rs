@@ -115,7 +115,7 @@ fn whoever_cannot_be_asked_is_refused() {
 
 /// Scores every text a quarter.
 fn a_quarter(texts: &[String]) -> Answer {
-    Answer::Body(json!({ "scores": vec![0.25; texts.len()] }).to_string())
+    Answer::Scores(vec![0.25; texts.len()])
 }
 
 const TOXICITY: &str =

@@ -11,6 +11,8 @@ use std::time::Duration;
 pub enum Answer {
     /// These rewards.
     Rewards(Vec<f64>),
+    /// These scores of texts.
+    Scores(Vec<f64>),
     /// Status 200 and this.
     Body(String),
     /// A status without a body.
@@ -65,6 +67,7 @@ fn serve(mut stream: TcpStream, count: &AtomicUsize, answer: &dyn Fn(usize, &[St
     let number = count.fetch_add(1, Ordering::SeqCst) + 1;
     let (status, body) = match answer(number, &completions) {
         Answer::Rewards(rewards) => (200, json!({"rewards": rewards}).to_string()),
+        Answer::Scores(scores) => (200, json!({"scores": scores}).to_string()),
         Answer::Body(body) => (200, body),
         Answer::Status(status) => (status, String::new()),
         Answer::Silence => return std::thread::sleep(Duration::from_secs(600)),

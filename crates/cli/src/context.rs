@@ -2,6 +2,7 @@
 
 use crate::cache::Cache;
 use crate::error::CommandError;
+use endpoint::ServiceSettings;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -49,6 +50,29 @@ impl Context {
         let scorer_token = variable("HELPMATE_SCORER_TOKEN");
         let cache = Cache::new(root);
         Ok(Context { cache, hub, offline, reward_token, reward_timeout, scorer_token, scorer_timeout })
+    }
+
+    /// How the reward endpoint at an address is called.
+    pub fn reward_settings(&self, url: &str) -> Result<ServiceSettings, CommandError> {
+        self.service(url, self.reward_token.as_ref(), self.reward_timeout)
+    }
+
+    /// How the scoring service at an address is called.
+    pub fn scorer_settings(&self, url: &str) -> Result<ServiceSettings, CommandError> {
+        self.service(url, self.scorer_token.as_ref(), self.scorer_timeout)
+    }
+
+    fn service(
+        &self,
+        url: &str,
+        token: Option<&String>,
+        timeout: Option<Duration>,
+    ) -> Result<ServiceSettings, CommandError> {
+        if self.offline {
+            return Err(CommandError::missing(format!("{url}: the network is switched off")));
+        }
+        let defaults = ServiceSettings::new(url);
+        Ok(ServiceSettings { token: token.cloned(), timeout: timeout.unwrap_or(defaults.timeout), ..defaults })
     }
 }
 

@@ -4,7 +4,7 @@ use crate::arguments::DtypeOption;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::loading;
-use endpoint::reward::{Item, RewardClient, RewardSettings};
+use endpoint::reward::{Item, RewardClient};
 use kernels::Device;
 use serde_json::json;
 use train::scorer::{Asked, Gated, ImplicitReward, RewardModel, RuleScorer, ScoreError, Scorer, Weighted};
@@ -24,13 +24,8 @@ pub fn open(
         return Ok((weight, Box::new(RuleScorer::new(rule).map_err(CommandError::usage)?)));
     }
     if source.starts_with("http://") || source.starts_with("https://") {
-        if context.offline {
-            return Err(CommandError::missing(format!("{source}: the network is switched off")));
-        }
-        let defaults = RewardSettings::new(source);
-        let timeout = context.reward_timeout.unwrap_or(defaults.timeout);
-        let settings = RewardSettings { token: context.reward_token.clone(), timeout, ..defaults };
-        return Ok((weight, Box::new(HttpScorer { client: RewardClient::new(settings) })));
+        let client = RewardClient::new(context.reward_settings(source)?);
+        return Ok((weight, Box::new(HttpScorer { client })));
     }
     let path = loading::resolve(context, source)?;
     Ok((weight, Box::new(RewardModel::open(device, &path, dtype.precision(device, &path), BATCH_TOKENS)?)))

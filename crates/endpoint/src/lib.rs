@@ -4,6 +4,8 @@
 mod agent;
 pub mod completion;
 pub mod hub;
-mod question;
 pub mod reward;
 pub mod score;
+mod service;
+
+pub use service::{ServiceError, ServiceSettings};

@@ -1,6 +1,7 @@
 //! Rewards over HTTP: what is sent, and what is made of bad answers.
 #![allow(clippy::unwrap_used)]
-use endpoint::reward::{Item, RewardClient, RewardError, RewardSettings};
+use endpoint::reward::{Item, RewardClient};
+use endpoint::{ServiceError, ServiceSettings};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -40,7 +41,7 @@ fn service(answers: Vec<(u16, String)>) -> (String, Receiver<Value>) {
 
 fn client(url: &str) -> RewardClient {
     let quick = Duration::from_millis(1);
-    RewardClient::new(RewardSettings { batch: 2, backoff: quick, ..RewardSettings::new(url) })
+    RewardClient::new(ServiceSettings { batch: 2, backoff: quick, ..ServiceSettings::new(url) })
 }
 
 fn items() -> Vec<Item<'static>> {
@@ -73,7 +74,7 @@ fn nonsense_is_refused_at_once() {
     ] {
         let (url, _asked) = service(vec![(200, body.into())]);
         let error = client(&url).rewards(&items()[..2]).unwrap_err();
-        assert!(matches!(error, RewardError::Malformed { .. }) && !error.is_missing(), "{error}");
+        assert!(matches!(error, ServiceError::Malformed { .. }) && !error.is_missing(), "{error}");
         assert!(error.to_string().contains(part) && error.to_string().contains(&url), "{error}");
     }
 }
@@ -82,11 +83,11 @@ fn nonsense_is_refused_at_once() {
 fn a_service_that_is_silent_or_gone_is_missing() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
-    let settings = RewardSettings { timeout: Duration::from_millis(100), attempts: 2, ..RewardSettings::new(&url) };
+    let settings = ServiceSettings { timeout: Duration::from_millis(100), attempts: 2, ..ServiceSettings::new(&url) };
     let error = RewardClient::new(settings).rewards(&items()).unwrap_err();
     assert!(error.is_missing() && error.to_string().contains("timeout"), "{error}");
     drop(silent);
     let (url, _asked) = service(vec![(404, String::new())]);
     let error = client(&url).rewards(&items()[..1]).unwrap_err();
-    assert!(matches!(error, RewardError::Status { status: 404, .. }) && error.is_missing(), "{error}");
+    assert!(matches!(error, ServiceError::Status { status: 404, .. }) && error.is_missing(), "{error}");
 }

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used)]
 mod stub;
 
-use endpoint::score::{ScoreClient, ScoreError, ScoreSettings};
+use endpoint::score::ScoreClient;
+use endpoint::{ServiceError, ServiceSettings};
 use std::net::TcpListener;
 use std::time::Duration;
 use stub::{Reply, Stub};
@@ -15,7 +16,8 @@ fn client(reply: Reply) -> (Stub, ScoreClient) {
     stub.reply(PATH, reply);
     let url = format!("{}{PATH}", stub.address);
     let quick = Duration::from_millis(1);
-    let settings = ScoreSettings { batch: 2, backoff: quick, token: Some("secret".into()), ..ScoreSettings::new(&url) };
+    let settings =
+        ServiceSettings { batch: 2, backoff: quick, token: Some("secret".into()), ..ServiceSettings::new(&url) };
     (stub, ScoreClient::new(settings))
 }
 
@@ -46,7 +48,7 @@ fn nonsense_is_refused_and_not_asked_again() {
     ] {
         let (stub, client) = client(body(text));
         let error = client.scores(&["a", "b"]).unwrap_err();
-        assert!(matches!(error, ScoreError::Malformed { .. }) && !error.is_missing(), "{error}");
+        assert!(matches!(error, ServiceError::Malformed { .. }) && !error.is_missing(), "{error}");
         assert!(error.to_string().contains(part) && error.to_string().contains(client.url()), "{error}");
         assert_eq!(stub.asked().len(), 1, "{text}");
     }
@@ -56,12 +58,12 @@ fn nonsense_is_refused_and_not_asked_again() {
 fn a_service_that_refuses_is_silent_or_gone_is_missing() {
     let (stub, refusing) = client(Reply::Status(404));
     let error = refusing.scores(&["a"]).unwrap_err();
-    assert!(matches!(error, ScoreError::Status { status: 404, .. }) && error.is_missing(), "{error}");
+    assert!(matches!(error, ServiceError::Status { status: 404, .. }) && error.is_missing(), "{error}");
     assert_eq!(stub.asked().len(), 1, "404 doesn't pass");
     // It accepts and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
-    let settings = ScoreSettings { timeout: Duration::from_millis(100), attempts: 1, ..ScoreSettings::new(&url) };
+    let settings = ServiceSettings { timeout: Duration::from_millis(100), attempts: 1, ..ServiceSettings::new(&url) };
     let error = ScoreClient::new(settings).scores(&["a"]).unwrap_err();
     assert!(error.is_missing() && error.to_string().contains("timeout"), "{error}");
 }

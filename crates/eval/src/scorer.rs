@@ -4,6 +4,7 @@ use crate::EvalError;
 use crate::cache::Kept;
 use endpoint::score::ScoreClient;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use stdx::{FileError, hash};
@@ -99,7 +100,7 @@ impl ServiceScorer {
         Ok(ServiceScorer { client, facts, budget, state: Mutex::new(State { known, asked: 0 }) })
     }
 
-    fn failed(&self, error: &endpoint::score::ScoreError) -> EvalError {
+    fn failed(&self, error: &endpoint::ServiceError) -> EvalError {
         EvalError::Scorer { message: error.to_string(), missing: error.is_missing() }
     }
 }
@@ -112,9 +113,9 @@ impl TextScorer for ServiceScorer {
     fn scores(&self, texts: &[&str]) -> Result<Vec<f64>, EvalError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let keys: Vec<String> = texts.iter().map(|text| hash::bytes(text.as_bytes())).collect();
-        let mut unknown: Vec<(&String, &str)> = Vec::new();
+        let (mut met, mut unknown) = (BTreeSet::new(), Vec::<(&String, &str)>::new());
         for (key, text) in keys.iter().zip(texts) {
-            if state.known.get(key).is_none() && !unknown.iter().any(|(other, _)| *other == key) {
+            if state.known.get(key).is_none() && met.insert(key) {
                 unknown.push((key, text));
             }
         }

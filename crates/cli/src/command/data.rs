@@ -32,7 +32,7 @@ impl Data {
             Data::Show(command) => command.run(context),
             Data::Split(command) => command.run(),
             Data::Render(command) => command.run(),
-            Data::Curate(command) => command.run(),
+            Data::Curate(command) => command.run(context),
         }
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use endpoint::score::ScoreSettings;
+use endpoint::ServiceSettings;
 use serde_json::json;
 use std::io::Write;
 use std::net::TcpListener;
@@ -27,7 +27,7 @@ fn service(says: Option<&'static str>) -> (String, Arc<Mutex<Vec<Vec<String>>>>)
 }
 
 fn scorer(url: &str, folder: Option<&Path>, budget: Option<usize>) -> ServiceScorer {
-    let settings = ScoreSettings { batch: 2, backoff: Duration::from_millis(1), ..ScoreSettings::new(url) };
+    let settings = ServiceSettings { batch: 2, backoff: Duration::from_millis(1), ..ServiceSettings::new(url) };
     ServiceScorer::open(ScoreClient::new(settings), folder, budget).unwrap()
 }
 
@@ -64,7 +64,7 @@ fn nonsense_and_silence_are_told_apart() {
     // It listens, and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", silent.local_addr().unwrap());
-    let settings = ScoreSettings { timeout: Duration::from_millis(50), attempts: 1, ..ScoreSettings::new(&url) };
+    let settings = ServiceSettings { timeout: Duration::from_millis(50), attempts: 1, ..ServiceSettings::new(&url) };
     let error = ServiceScorer::open(ScoreClient::new(settings), None, None).unwrap().scores(&["a"]).unwrap_err();
     assert!(matches!(error, EvalError::Scorer { missing: true, .. }), "{error}");
 }

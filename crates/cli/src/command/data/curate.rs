@@ -1,6 +1,7 @@
 //! `helpmate data curate`.
 
 use crate::arguments::DataArguments;
+use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::Output;
 use crate::progress::Count;
@@ -9,6 +10,7 @@ use corpus::curate::{
     Contamination, CorpusFile, Curator, Look, PersonalData, Report, Settings, Sources, UseCases, Verdict, datasheet,
 };
 use corpus::{BadRows, Options, Origin, Rows};
+use endpoint::score::ScoreClient;
 use record::Row;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -103,7 +105,7 @@ enum Personal {
 /// Says how toxic texts are.
 enum Scorer {
     File(LinearScorer),
-    Service(endpoint::reward::RewardClient),
+    Service(ScoreClient),
 }
 
 /// What is gathered beside the rows.
@@ -114,8 +116,8 @@ struct Gathered {
 }
 
 impl Curate {
-    pub fn run(self) -> Result<(), CommandError> {
-        let scorer = self.scorer()?;
+    pub fn run(self, context: &Context) -> Result<(), CommandError> {
+        let scorer = self.scorer(context)?;
         let sources = self.sources.as_deref().map(Sources::open).transpose().map_err(CommandError::usage)?;
         let sources = sources.unwrap_or_default();
         let contamination = self.contamination()?;
@@ -177,7 +179,7 @@ impl Curate {
         })
     }
 
-    fn scorer(&self) -> Result<Option<Scorer>, CommandError> {
+    fn scorer(&self, context: &Context) -> Result<Option<Scorer>, CommandError> {
         let Some(place) = &self.scorer else {
             return match self.max_toxicity {
                 None => Ok(None),
@@ -188,8 +190,7 @@ impl Curate {
             };
         };
         if place.starts_with("http://") || place.starts_with("https://") {
-            let settings = endpoint::reward::RewardSettings::new(place);
-            return Ok(Some(Scorer::Service(endpoint::reward::RewardClient::new(settings))));
+            return Ok(Some(Scorer::Service(ScoreClient::new(context.scorer_settings(place)?))));
         }
         let path = Path::new(place);
         if !path.exists() {
@@ -357,9 +358,8 @@ fn toxicities(scorer: Option<&Scorer>, looks: &[Look]) -> Result<Vec<Option<f64>
         Some(Scorer::File(scorer)) => Ok(wanted.map(|text| text.map(|text| scorer.score(&text))).collect()),
         Some(Scorer::Service(client)) => {
             let texts: Vec<Option<String>> = wanted.collect();
-            let item = |text| endpoint::reward::Item { prompt: json!(""), completion: text };
-            let items: Vec<_> = texts.iter().flatten().map(|text| item(text.as_str())).collect();
-            let scores = client.rewards(&items).map_err(|error| {
+            let asked: Vec<&str> = texts.iter().flatten().map(String::as_str).collect();
+            let scores = client.scores(&asked).map_err(|error| {
                 let kind = if error.is_missing() { crate::error::Kind::Missing } else { crate::error::Kind::Input };
                 CommandError::new(kind, error)
             })?;

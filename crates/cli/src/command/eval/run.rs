@@ -15,7 +15,7 @@ use ::eval::{
     SubjectOptions, Task,
 };
 use clap::{Args, ValueEnum};
-use endpoint::score::{ScoreClient, ScoreSettings};
+use endpoint::score::ScoreClient;
 use render::{Renderer, TemplateOrigin};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -236,12 +236,7 @@ impl Run {
             }
             return Ok(Arc::new(FileScorer::open(Path::new(scorer))?));
         }
-        if context.offline {
-            return Err(CommandError::missing(format!("{scorer}: the network is switched off")));
-        }
-        let defaults = ScoreSettings::new(scorer);
-        let timeout = context.scorer_timeout.unwrap_or(defaults.timeout);
-        let settings = ScoreSettings { token: context.scorer_token.clone(), timeout, ..defaults };
+        let settings = context.scorer_settings(scorer)?;
         let folder = context.cache.root().join("answers");
         let folder = (!self.no_cache).then_some(folder.as_path());
         Ok(Arc::new(ServiceScorer::open(ScoreClient::new(settings), folder, self.scorer_budget)?))
