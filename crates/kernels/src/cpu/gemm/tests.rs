@@ -1,4 +1,9 @@
-//! The AMX driver on an emulated tile unit: everything but the instructions themselves.
+//! The AMX driver on an emulated tile unit, and on the instructions themselves: the processor's, or caught and emulated.
+mod registers;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod trap;
+
+use self::registers::Registers;
 use super::amx::{Tiles, Unit};
 use super::pack::{Left, Right};
 use super::{PANEL, Product, depth_chunk, run};
@@ -7,69 +12,38 @@ use crate::pool::SharedMut;
 use crate::{Device, Isa};
 use std::cell::RefCell;
 
-/// Eight tile registers in memory, 16 rows of 64 bytes each.
+/// A tile unit in memory, called in place of the instructions.
 struct Emulated;
 
-type Register = [[u8; 64]; 16];
-
 thread_local! {
-    static REGISTERS: RefCell<Option<[Register; 8]>> = const { RefCell::new(None) };
+    static REGISTERS: RefCell<Option<Registers>> = const { RefCell::new(None) };
 }
 
-fn registers<T>(with: impl FnOnce(&mut [Register; 8]) -> T) -> T {
+fn registers<T>(with: impl FnOnce(&mut Registers) -> T) -> T {
     REGISTERS.with_borrow_mut(|registers| with(registers.as_mut().expect("used before configure")))
-}
-
-fn float(row: &[u8; 64], column: usize) -> f32 {
-    f32::from_le_bytes(row[4 * column..][..4].try_into().expect("four bytes"))
-}
-
-fn bf16(row: &[u8; 64], i: usize) -> f32 {
-    f32::from_bits((u16::from_le_bytes([row[2 * i], row[2 * i + 1]]) as u32) << 16)
 }
 
 // SAFETY: reads and writes only the 16 rows that the contract promises.
 unsafe impl Unit for Emulated {
     unsafe fn configure() {
-        // Registers hold rubbish that would show, not zeros.
-        REGISTERS.set(Some([[[0xff; 64]; 16]; 8]));
+        REGISTERS.set(Some(Registers::rubbish()));
     }
     unsafe fn release() {
         REGISTERS.set(None);
     }
     unsafe fn zero<const TILE: usize>() {
-        registers(|t| t[TILE] = [[0; 64]; 16]);
+        registers(|t| t.zero(TILE));
     }
     unsafe fn load<const TILE: usize>(address: *const u8, stride: usize) {
-        registers(|t| {
-            for (r, row) in t[TILE].iter_mut().enumerate() {
-                // SAFETY: by the contract.
-                *row = unsafe { address.add(r * stride).cast::<[u8; 64]>().read_unaligned() };
-            }
-        });
+        // SAFETY: by the contract.
+        registers(|t| unsafe { t.load(TILE, address, stride) });
     }
     unsafe fn store<const TILE: usize>(address: *mut u8, stride: usize) {
-        registers(|t| {
-            for (r, row) in t[TILE].iter().enumerate() {
-                // SAFETY: by the contract.
-                unsafe { address.add(r * stride).cast::<[u8; 64]>().write_unaligned(*row) };
-            }
-        });
+        // SAFETY: by the contract.
+        registers(|t| unsafe { t.store(TILE, address, stride) });
     }
-    /// Intel's manual, volume 2, TDPBF16PS.
     unsafe fn multiply<const SUM: usize, const LEFT: usize, const RIGHT: usize>() {
-        registers(|t| {
-            for m in 0..16 {
-                for n in 0..16 {
-                    let mut sum = float(&t[SUM][m], n);
-                    for k in 0..16 {
-                        sum += bf16(&t[LEFT][m], 2 * k) * bf16(&t[RIGHT][k], 2 * n);
-                        sum += bf16(&t[LEFT][m], 2 * k + 1) * bf16(&t[RIGHT][k], 2 * n + 1);
-                    }
-                    t[SUM][m][4 * n..][..4].copy_from_slice(&sum.to_le_bytes());
-                }
-            }
-        });
+        registers(|t| t.multiply(SUM, LEFT, RIGHT));
     }
 }
 
@@ -80,6 +54,22 @@ fn whole(length: usize, step: usize) -> Vec<f32> {
 
 #[test]
 fn the_amx_driver_is_exact_on_whole_numbers() {
+    is_exact_on_whole_numbers::<Emulated>();
+}
+
+/// Where the processor has no tiles its refusal of each instruction is caught, and the instruction, as it was
+/// encoded, is done in memory: operands in the wrong order or a wrong configuration show on any machine.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[test]
+fn the_amx_instructions_are_exact_on_whole_numbers() {
+    if !Isa::Amx.is_available() {
+        trap::install();
+    }
+    is_exact_on_whole_numbers::<super::amx::Hardware>();
+    assert!(Isa::Amx.is_available() || trap::caught() > 1000, "the instructions were not those caught");
+}
+
+fn is_exact_on_whole_numbers<U: Unit>() {
     if !Isa::Avx512Bf16.is_available() {
         eprintln!("SKIPPED: packing for AMX needs AVX-512 with bf16, which this machine lacks");
         return;
@@ -95,7 +85,7 @@ fn the_amx_driver_is_exact_on_whole_numbers() {
             let left = Left::Rows { data: &x, stride: k };
             let right = Right::Forward(&packed);
             let product = Product { m, n, k, left, right, c: SharedMut::new(&mut c), c_stride: n, add };
-            run::<Tiles<Emulated>>(&device, &product);
+            run::<Tiles<U>>(&device, &product);
             for (i, &found) in c.iter().enumerate() {
                 let (row, column) = (i / n, i % n);
                 let sum: f32 = (0..k).map(|j| x[row * k + j] * weight[column * k + j]).sum();
