@@ -321,6 +321,14 @@ impl Model {
         }
         self.config.reward_bias = 0.0;
     }
+    /// From here on a scalar s is (s − mean) ÷ deviation.
+    pub fn normalise_scalar_head(&mut self, mean: f64, deviation: f64) {
+        if let Some(head) = &self.parameters.scalar_head {
+            let weights = &mut self.parameters.flat[head.offset..][..head.length];
+            weights.iter_mut().for_each(|w| *w = (f64::from(*w) / deviation) as f32);
+        }
+        self.config.reward_bias = ((f64::from(self.config.reward_bias) - mean) / deviation) as f32;
+    }
     /// LoRA's A ~ N(0, 1/√n_in), B zero: the adapted model begins as its base.
     pub fn init_adapters(&mut self, normal: &mut dyn FnMut() -> f32) {
         let Parameters { flat, layers, .. } = &mut self.parameters;

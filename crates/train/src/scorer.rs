@@ -8,6 +8,7 @@ mod reward_model;
 
 pub use combined::{Gated, Weighted};
 pub use implicit::ImplicitReward;
+pub(crate) use reward_model::stored_scale;
 pub use reward_model::{RewardModel, SCALAR_HEAD};
 
 use crate::rule::{self, Check, RuleError};

@@ -132,6 +132,41 @@ fn values(ran: &Ran) -> Vec<f64> {
     ran.lines("samples.jsonl")[0]["values"].as_array().unwrap().iter().map(number).collect()
 }
 
+/// What a folder's scalar head says before every token of the first sampled answer.
+fn scalars(model: &Model, ran: &Ran) -> Vec<f64> {
+    let line = &ran.lines("samples.jsonl")[0];
+    let ids = |key: &str| -> Vec<u32> {
+        line[key].as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
+    };
+    let (prompt, response) = (ids("prompt_ids"), ids("response_ids"));
+    let mut batch = model::TreeBatch::default();
+    batch.push_root(&[&prompt[..], &response].concat());
+    let sources = (0..response.len()).map(|t| prompt.len() - 1 + t).collect();
+    let said = model.forward(&batch, &model::Request::scalars(sources), &mut model::Workspace::default());
+    said.scalars.into_iter().map(f64::from).collect()
+}
+
+/// A reward model's scores count as (s − mean) ÷ deviation, and so must the values that begin as it.
+#[test]
+fn a_reward_model_becomes_a_value_model_on_the_scale_of_its_rewards() {
+    let bench = Bench::with_rows(&PAIRS);
+    let folder = reward_model(&bench, "rm", &[]);
+    let path = folder.join("config.json");
+    let mut config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    for (key, value) in [("reward_bias", 0.25), ("reward_mean", 0.5), ("reward_std", 4.0)] {
+        config[key] = value.into();
+    }
+    std::fs::write(&path, config.to_string()).unwrap();
+    let value = format!("ppo.value={}", folder.display());
+    let ran = ppo(&bench, &bench.model, "run", by_rule(), &[&value]).unwrap();
+    let load = LoadOptions { precision: Precision::F32, trainable: Trainable::Everything, scalar_head: true };
+    let raw = scalars(&Model::load(&Device::detect(Some(2)), &folder, &load).unwrap(), &ran);
+    assert!(raw.iter().any(|value| (value - raw[0]).abs() > 1e-4), "scores that differ: {raw:?}");
+    for (found, raw) in values(&ran).iter().zip(&raw) {
+        assert!((found - (raw - 0.5) / 4.0).abs() < 1e-5, "{found} of {raw}");
+    }
+}
+
 #[test]
 fn the_value_model_is_published_and_a_later_run_goes_on_with_it() {
     let bench = Bench::with_rows(&PAIRS);
@@ -155,19 +190,11 @@ fn the_value_model_is_published_and_a_later_run_goes_on_with_it() {
         let sets = [extra, &[&value]].concat();
         let second = ppo(&bench, &first.out.join("final"), &format!("{kind} second"), by_rule(), &sets).unwrap();
         // what it says at the first iteration is what the published folder says of the same tokens
-        let line = &second.lines("samples.jsonl")[0];
-        let ids = |key: &str| -> Vec<u32> {
-            line[key].as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
-        };
-        let (prompt, response) = (ids("prompt_ids"), ids("response_ids"));
-        let mut batch = model::TreeBatch::default();
-        batch.push_root(&[&prompt[..], &response].concat());
-        let sources = (0..response.len()).map(|t| prompt.len() - 1 + t).collect();
-        let said = published.forward(&batch, &model::Request::scalars(sources), &mut model::Workspace::default());
-        for (found, expected) in values(&second).iter().zip(&said.scalars) {
-            assert!((found - f64::from(*expected)).abs() < 1e-5, "{kind}: {found}, expected {expected}");
+        let said = scalars(&published, &second);
+        for (found, expected) in values(&second).iter().zip(&said) {
+            assert!((found - expected).abs() < 1e-5, "{kind}: {found}, expected {expected}");
         }
-        assert!(said.scalars.iter().any(|value| value.abs() > 1e-6), "{kind}: it had learnt something");
+        assert!(said.iter().any(|value| value.abs() > 1e-6), "{kind}: it had learnt something");
     }
 }
 

@@ -37,7 +37,7 @@ impl RewardModel {
             return Err(not_reward(format!("no tensor `{SCALAR_HEAD}`"), expected));
         }
         let options = LoadOptions { precision, trainable: Trainable::Nothing, scalar_head: true };
-        let scale = scale(&config.config);
+        let scale = stored_scale(&config.config);
         drop(config);
         let model = Model::load(device, path, &options)?;
         let readout = readout::read(model.config()).map_err(|(found, expected)| not_reward(found, expected))?;
@@ -75,7 +75,8 @@ impl RewardModel {
 /// The scalar head's tensor, in every family.
 pub const SCALAR_HEAD: &str = "score.weight";
 
-fn scale(config: &Value) -> Option<Scale> {
+/// What a reward model's `config.json` says of its rewards on its reference set.
+pub(crate) fn stored_scale(config: &Value) -> Option<Scale> {
     let number = |key: &str| config.get(key)?.as_f64().filter(|number| number.is_finite());
     let scale = Scale { mean: number("reward_mean")?, std: number("reward_std")? };
     (scale.std > 0.0).then_some(scale)

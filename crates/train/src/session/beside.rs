@@ -3,6 +3,7 @@ use super::Session;
 use super::begin::trainable;
 use crate::TrainError;
 use crate::event::Sink;
+use crate::scorer::stored_scale;
 use crate::state;
 use kernels::Device;
 use kernels::linear::Precision;
@@ -51,7 +52,8 @@ pub struct Beside {
 impl Companion {
     /// Loads a model folder as a network with a head of its kind. A new head is zero, so that a value model which has learnt
     /// nothing says 0 of every state: advantages are then the rewards to come. A random head (the reward model's
-    /// N(0, 1/√(d+1))) makes values of deviation 1, which drown rewards below it for the first iterations.
+    /// N(0, 1/√(d+1))) makes values of deviation 1, which drown rewards below it for the first iterations. A reward
+    /// model becomes a value model on the scale that its scores are normalised to.
     pub fn load(
         session: &Session<'_>,
         path: &Path,
@@ -69,6 +71,10 @@ impl Companion {
         if section.lora.is_some() {
             let mut stream = seed.stream("adapters", 1);
             model.init_adapters(&mut || stream.normal());
+        }
+        if let (CompanionKind::State, Some(scale)) = (kind, stored_scale(&model.config().json)) {
+            // rewards are normalised so, and values are sums of them
+            model.normalise_scalar_head(scale.mean, scale.std);
         }
         if let (CompanionKind::State, Some(config)) = (kind, model.config_mut().json.as_object_mut()) {
             // it stops being the reward model that it may have begun as
