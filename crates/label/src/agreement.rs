@@ -6,6 +6,7 @@ mod effort;
 mod from_rows;
 mod labeler;
 mod material;
+mod question;
 mod ranking;
 mod rating;
 mod similarity;

@@ -33,18 +33,32 @@ pub fn cohen_kappa(a: &[f64], b: &[f64], weights: Weights) -> Result<f64, Error>
     all_finite("a rating", a)?;
     all_finite("a rating", b)?;
     let categories = distinct(a.iter().chain(b));
-    let of = |rating: &f64| categories.partition_point(|category| category < rating);
-    let mut margins = vec![(0.0, 0.0); categories.len()];
-    let mut observed = 0.0;
+    let mut table = vec![0.0; categories.len() * categories.len()];
     for (a, b) in a.iter().zip(b) {
-        observed += weights.cost(of(a), of(b));
-        margins[of(a)].0 += 1.0;
-        margins[of(b)].1 += 1.0;
+        table[place(*a, &categories) * categories.len() + place(*b, &categories)] += 1.0;
     }
-    let mut expected = 0.0;
-    for (i, (by_a, _)) in margins.iter().enumerate() {
-        for (j, (_, by_b)) in margins.iter().enumerate() {
-            expected += weights.cost(i, j) * by_a * by_b / a.len() as f64;
+    cohen_of_table(&table, categories.len(), weights)
+}
+
+/// Where a rating stands among the sorted values.
+pub(crate) fn place(rating: f64, values: &[f64]) -> usize {
+    values.partition_point(|value| *value < rating)
+}
+
+/// κ of a table of counts, row by row: the first labeler's categories by the second's. A category
+/// that neither uses changes nothing, not even how far others are apart.
+pub(crate) fn cohen_of_table(table: &[f64], categories: usize, weights: Weights) -> Result<f64, Error> {
+    let by_a: Vec<f64> = (0..categories).map(|i| (0..categories).map(|j| table[i * categories + j]).sum()).collect();
+    let by_b: Vec<f64> = (0..categories).map(|j| (0..categories).map(|i| table[i * categories + j]).sum()).collect();
+    let n: f64 = by_a.iter().sum();
+    at_least("rated things", 1, n as usize)?;
+    let used: Vec<usize> = (0..categories).filter(|&i| by_a[i] + by_b[i] > 0.0).collect();
+    let (mut observed, mut expected) = (0.0, 0.0);
+    for (place_a, &i) in used.iter().enumerate() {
+        for (place_b, &j) in used.iter().enumerate() {
+            let cost = weights.cost(place_a, place_b);
+            observed += cost * table[i * categories + j];
+            expected += cost * by_a[i] * by_b[j] / n;
         }
     }
     if expected == 0.0 {
@@ -63,24 +77,41 @@ pub fn fleiss_kappa(ratings: &[Vec<f64>]) -> Result<f64, Error> {
         all_finite("a rating", row)?;
     }
     let categories = distinct(ratings.iter().flatten());
-    let raters = ratings.len() as f64;
-    let mut totals = vec![0.0; categories.len()];
-    let mut agreeing = 0.0;
+    let mut sums = FleissSums { units: units as f64, agreeing: 0.0, totals: vec![0.0; categories.len()] };
     for unit in 0..units {
-        let mut counts = vec![0.0; categories.len()];
-        for row in ratings {
-            counts[categories.partition_point(|category| *category < row[unit])] += 1.0;
+        let of_unit: Vec<f64> = ratings.iter().map(|row| row[unit]).collect();
+        sums.agreeing += agreeing_pairs(&of_unit);
+        of_unit.iter().for_each(|rating| sums.totals[place(*rating, &categories)] += 1.0);
+    }
+    sums.kappa(ratings.len())
+}
+
+/// Ordered pairs of a unit's ratings that are equal.
+pub(crate) fn agreeing_pairs(unit: &[f64]) -> f64 {
+    let equal = |a: &f64| unit.iter().filter(|b| *b == a).count() - 1;
+    unit.iter().map(|rating| equal(rating) as f64).sum()
+}
+
+/// What Fleiss' κ of units with equally many ratings stands on.
+pub(crate) struct FleissSums {
+    pub units: f64,
+    /// Ordered pairs of equal ratings of one unit.
+    pub agreeing: f64,
+    /// How often each category is used.
+    pub totals: Vec<f64>,
+}
+
+impl FleissSums {
+    pub(crate) fn kappa(&self, raters: usize) -> Result<f64, Error> {
+        let raters = raters as f64;
+        let observed = self.agreeing / (raters * (raters - 1.0) * self.units);
+        let share = |total: &f64| total / (raters * self.units);
+        let expected: f64 = self.totals.iter().map(share).map(|share| share * share).sum();
+        if expected >= 1.0 {
+            return Err(Error::Undefined { what: "Fleiss' kappa", why: "only one category is used" });
         }
-        agreeing += counts.iter().map(|n| n * (n - 1.0)).sum::<f64>() / (raters * (raters - 1.0));
-        totals.iter_mut().zip(&counts).for_each(|(total, count)| *total += count);
+        Ok((observed - expected) / (1.0 - expected))
     }
-    let observed = agreeing / units as f64;
-    let share = |total: &f64| total / (raters * units as f64);
-    let expected: f64 = totals.iter().map(share).map(|share| share * share).sum();
-    if expected >= 1.0 {
-        return Err(Error::Undefined { what: "Fleiss' kappa", why: "only one category is used" });
-    }
-    Ok((observed - expected) / (1.0 - expected))
 }
 
 /// The distinct values, sorted.

@@ -35,20 +35,42 @@ pub fn alpha(ratings: &[Vec<Option<f64>>], scale: Scale) -> Result<f64, Error> {
 /// The same from the ratings of each unit: who gave which doesn't matter to α.
 pub fn alpha_of_units<'a>(units: impl Iterator<Item = &'a [f64]>, scale: Scale) -> Result<f64, Error> {
     let paired: Vec<&[f64]> = units.filter(|unit| unit.len() >= 2).collect();
-    at_least("things rated by two labelers or more", 1, paired.len())?;
     for unit in &paired {
         crate::error::all_finite("a rating", unit)?;
     }
     let values = distinct(paired.iter().copied().flatten());
-    let coincidences = coincidences(&paired, &values);
-    let totals: Vec<f64> = coincidences.iter().map(|row| row.iter().sum()).collect();
+    let mut coincidences = vec![0.0; values.len() * values.len()];
+    for unit in &paired {
+        meetings(unit, &values, |cell, amount| coincidences[cell] += amount);
+    }
+    alpha_of_coincidences(&values, &coincidences, scale)
+}
+
+/// What a unit adds to the matrix of coincidences, cell by cell (row by row): each two of its m
+/// ratings meet, which counts 1/(m − 1). Every rating is one of `values`, which are sorted.
+pub(crate) fn meetings(unit: &[f64], values: &[f64], mut add: impl FnMut(usize, f64)) {
+    let index = |rating: &f64| values.partition_point(|value| value < rating);
+    for (i, a) in unit.iter().enumerate() {
+        for (_, b) in unit.iter().enumerate().filter(|(j, _)| *j != i) {
+            add(index(a) * values.len() + index(b), 1.0 / (unit.len() - 1) as f64);
+        }
+    }
+}
+
+/// α of a matrix of coincidences, row by row. A value that doesn't occur changes nothing.
+pub(crate) fn alpha_of_coincidences(values: &[f64], coincidences: &[f64], scale: Scale) -> Result<f64, Error> {
+    let size = values.len();
+    let totals: Vec<f64> = (0..size).map(|c| coincidences[c * size..(c + 1) * size].iter().sum()).collect();
     let n: f64 = totals.iter().sum();
+    at_least("things rated by two labelers or more", 1, n.ceil() as usize)?;
     let (mut observed, mut expected) = (0.0, 0.0);
-    for c in 0..values.len() {
-        for k in 0..values.len() {
-            let distance = squared_distance(scale, &values, &totals, c, k);
-            observed += coincidences[c][k] * distance;
-            expected += totals[c] * totals[k] * distance / (n - 1.0);
+    for c in 0..size {
+        let mut between = 0.0;
+        for k in c + 1..size {
+            let squared = distance(scale, (values[c], values[k]), (totals[c], between, totals[k])).powi(2);
+            observed += (coincidences[c * size + k] + coincidences[k * size + c]) * squared;
+            expected += 2.0 * totals[c] * totals[k] * squared / (n - 1.0);
+            between += totals[k];
         }
     }
     if expected == 0.0 {
@@ -57,35 +79,15 @@ pub fn alpha_of_units<'a>(units: impl Iterator<Item = &'a [f64]>, scale: Scale) 
     Ok(1.0 - observed / expected)
 }
 
-/// How often each two values meet in a unit, a unit with m ratings counting 1/(m − 1) per pair.
-fn coincidences(units: &[&[f64]], values: &[f64]) -> Vec<Vec<f64>> {
-    let index = |rating: &f64| values.partition_point(|value| value < rating);
-    let mut matrix = vec![vec![0.0; values.len()]; values.len()];
-    for unit in units {
-        let weight = 1.0 / (unit.len() - 1) as f64;
-        for (i, a) in unit.iter().enumerate() {
-            for (j, b) in unit.iter().enumerate() {
-                if i != j {
-                    matrix[index(a)][index(b)] += weight;
-                }
-            }
-        }
+/// How far two values are apart; of the ordinal scale, by how often they and those between are used.
+fn distance(scale: Scale, (low, high): (f64, f64), (n_low, n_between, n_high): (f64, f64, f64)) -> f64 {
+    match scale {
+        Scale::Nominal => 1.0,
+        Scale::Interval => high - low,
+        Scale::Ratio if low + high == 0.0 => 0.0,
+        Scale::Ratio => (high - low) / (low + high),
+        Scale::Ordinal => n_low / 2.0 + n_between + n_high / 2.0,
     }
-    matrix
-}
-
-fn squared_distance(scale: Scale, values: &[f64], totals: &[f64], c: usize, k: usize) -> f64 {
-    let distance = match scale {
-        Scale::Nominal => f64::from(c != k),
-        Scale::Interval => values[c] - values[k],
-        Scale::Ratio if values[c] + values[k] == 0.0 => 0.0,
-        Scale::Ratio => (values[c] - values[k]) / (values[c] + values[k]),
-        Scale::Ordinal => {
-            let (low, high) = (c.min(k), c.max(k));
-            totals[low..=high].iter().sum::<f64>() - (totals[low] + totals[high]) / 2.0
-        }
-    };
-    distance * distance
 }
 
 #[cfg(test)]

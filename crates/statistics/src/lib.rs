@@ -8,7 +8,8 @@
 //!   independent), printed by [`Interval`]
 //! - tests: [`sign`], [`permutation`], [`holm`], and how large a sample must be: [`power`]
 //! - association: [`correlation`], [`rank_agreement`]
-//! - agreement of labelers: [`agreement`] (Cohen, Fleiss), [`krippendorff`]
+//! - agreement of labelers: [`agreement`] (Cohen, Fleiss), [`krippendorff`]; of clusters drawn again and
+//!   again: [`clustered`]
 //! - strengths from comparisons: [`win_rate`], [`bradley_terry`], [`plackett_luce`], [`elo`]
 //! - how far stated probabilities can be trusted: [`calibration`]
 //! - how far a reward can be maximised before what it stands for stops following: [`overoptimisation`]
@@ -17,6 +18,7 @@ pub mod agreement;
 pub mod bootstrap;
 pub mod bradley_terry;
 pub mod calibration;
+pub mod clustered;
 pub mod correlation;
 pub mod elo;
 pub mod error;

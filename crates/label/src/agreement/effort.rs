@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use statistics::clustered::Sorted;
 
-use super::labeler::median;
 use super::material::Material;
 use super::similarity::body_agreement;
 use super::{Estimate, Resampling};
@@ -47,9 +47,8 @@ fn seconds(prompts: &[Vec<Vec<&Judgement>>], is: impl Fn(TaskKind) -> bool, resa
     };
     let times: Vec<Vec<f64>> = prompts.iter().map(of).filter(|times: &Vec<f64>| !times.is_empty()).collect();
     let n = times.iter().map(Vec::len).sum();
-    resampling.estimate(n, times.len(), |drawn| {
-        median(drawn.iter().flat_map(|&i| times[i].iter().copied()).collect()).unwrap_or(f64::NAN)
-    })
+    let sorted = Sorted::new(&times);
+    resampling.estimate(n, times.len(), |drawn| sorted.quantile(drawn, 0.5))
 }
 
 fn alike(

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use statistics::krippendorff::{Scale, alpha_of_units};
+use statistics::clustered::Coincidences;
+use statistics::krippendorff::Scale;
 use statistics::rank_agreement::{PairCounts, kendall_w};
 
 use super::material::Material;
@@ -102,9 +103,10 @@ pub(super) fn agreement(material: &Material, resampling: &mut Resampling) -> Opt
     let kendall_tau_b = mean(resampling, |sums| sums.tau);
     let kendall_w = mean(resampling, |sums| sums.w);
     let n_units = prompts.iter().map(|sums| sums.units.len() / 2).sum();
+    let units: Vec<Vec<Vec<f64>>> = prompts.iter().map(|sums| sums.units.clone()).collect();
+    let coincidences = Coincidences::new(&units).ok();
     let alpha = resampling.estimate(n_units, prompts.len(), |drawn| {
-        let units = drawn.iter().flat_map(|&i| prompts[i].units.iter().map(Vec::as_slice));
-        alpha_of_units(units, Scale::Ordinal).unwrap_or(f64::NAN)
+        coincidences.as_ref().and_then(|sums| sums.alpha(drawn, Scale::Ordinal).ok()).unwrap_or(f64::NAN)
     });
     let labelers = labelers(material, &prompts, resampling);
     Some(RankingAgreement { exact, strict, ties_half, kappa, kendall_tau_b, kendall_w, alpha, labelers, ties })
