@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::check::TEXT_BYTES_MAX;
 use crate::database::{Transaction, values};
 use crate::export::{is_pseudonym, pseudonym};
-use crate::judgement::{self, Kept, Said};
+use crate::judgement::{self, Entry, Kept, Said};
 use crate::said::{Group, Statement, groups};
 use crate::{Actor, Id, LabelError, NewCandidate, NewPrompt, NewTask, Project, Purpose, Result, Role, Store};
 use crate::{body, candidate, check, project, prompt, random, task};
@@ -150,7 +150,8 @@ impl<'a> Import<'a> {
             name: statement.id.as_deref(),
         };
         let row = judgement::task_row(transaction, task)?;
-        judgement::record(transaction, self.project, &row, &said, &kept, self.now)?;
+        let entry = Entry { project: self.project, task: &row, said: &said, kept: &kept, at: self.now };
+        entry.record(transaction)?;
         self.imported.judgements += 1;
         Ok(())
     }

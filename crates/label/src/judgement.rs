@@ -3,14 +3,19 @@
 //! A submission has a name that the page made. Sent twice (a double click, a lost answer), it
 //! counts once. A lease that ran out doesn't lose the work as long as the task still has room.
 
+mod entry;
+
+pub(crate) use entry::{Entry, Kept, Said, TaskRow, task_row};
+
+use entry::count_done;
 use record::Source;
 use serde::{Deserialize, Serialize};
 
 use crate::database::{Row, Transaction, Value, values};
 use crate::prompt::source_named;
-use crate::task::{Extra, json};
-use crate::{Actor, Body, Id, LabelError, NewCandidate, NewPrompt, NewTask, Project, Purpose, Result, Role, Store};
-use crate::{TaskKind, candidate, check, lease, people, project, prompt, qualification, random, task, tree};
+use crate::task::json;
+use crate::{Actor, Body, Id, LabelError, Project, Purpose, Result, Role, Store, TaskKind};
+use crate::{candidate, check, lease, people, project};
 
 /// A judgement in the store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -124,7 +129,7 @@ impl Store {
                 seconds: submission.seconds,
                 corrects: None,
             };
-            if let Some(done) = repeated(transaction, &said, lease.task)? {
+            if let Some(done) = said.before(transaction, lease.task)? {
                 return Ok(done);
             }
             let task = task_row(transaction, lease.task)?;
@@ -140,11 +145,12 @@ impl Store {
             }
             let project = project::project(transaction, lease.project)?;
             let kept = Kept { shown: &lease.shown, guide_version: lease.guide_version, name: None };
-            let id = insert(transaction, &project, &task, &said, &kept, now)?;
+            let entry = Entry { project: &project, task: &task, said: &said, kept: &kept, at: now };
+            let id = entry.insert(transaction)?;
             let sql = "UPDATE lease SET state = 'submitted', ended_ms = ?2 WHERE id = ?1";
             transaction.change(sql, values![lease.id, now])?;
             let task_complete = count_done(transaction, lease.task, lease.state == "active")?;
-            after(transaction, &project, &task, &said, now)?;
+            entry.bring_about(transaction)?;
             Ok(Submitted { judgement: id, duplicate: false, task_complete })
         })
     }
@@ -166,7 +172,7 @@ impl Store {
                 seconds: recorded.seconds,
                 corrects: None,
             };
-            if let Some(done) = repeated(transaction, &said, recorded.task)? {
+            if let Some(done) = said.before(transaction, recorded.task)? {
                 return Ok(done);
             }
             let task = task_row(transaction, recorded.task)?;
@@ -177,7 +183,7 @@ impl Store {
             }
             let shown: Vec<Id> = candidate::of_task(transaction, task.id)?.iter().map(|c| c.id).collect();
             let kept = Kept { shown: &shown, guide_version: project.guide_version, name: None };
-            record(transaction, &project, &task, &said, &kept, at)
+            Entry { project: &project, task: &task, said: &said, kept: &kept, at }.record(transaction)
         })
     }
 
@@ -201,7 +207,7 @@ impl Store {
             let (source, corrects) = (Source::Human, Some(judgement));
             let said = Said { person, submission, body, source, seconds, corrects };
             let task = task_row(transaction, row.integer(0))?;
-            if let Some(done) = repeated(transaction, &said, task.id)? {
+            if let Some(done) = said.before(transaction, task.id)? {
                 return Ok(done);
             }
             if let Some(latest) = row.optional_integer(3) {
@@ -214,8 +220,9 @@ impl Store {
             let project = project::project(transaction, task.project)?;
             let shown: Vec<Id> = serde_json::from_str(&row.text(1)).unwrap_or_default();
             let kept = Kept { shown: &shown, guide_version: row.integer(2), name: None };
-            let id = insert(transaction, &project, &task, &said, &kept, now)?;
-            after(transaction, &project, &task, &said, now)?;
+            let entry = Entry { project: &project, task: &task, said: &said, kept: &kept, at: now };
+            let id = entry.insert(transaction)?;
+            entry.bring_about(transaction)?;
             Ok(Submitted { judgement: id, duplicate: false, task_complete: task.state == "complete" })
         })
     }
@@ -275,190 +282,12 @@ impl Store {
     }
 }
 
-/// What somebody says.
-pub(crate) struct Said<'a> {
-    pub person: Id,
-    pub submission: &'a str,
-    pub body: &'a Body,
-    pub source: Source,
-    pub seconds: Option<f64>,
-    pub corrects: Option<Id>,
-}
-
-/// What stood before them, and the name under which it comes from elsewhere.
-pub(crate) struct Kept<'a> {
-    pub shown: &'a [Id],
-    pub guide_version: i64,
-    pub name: Option<&'a str>,
-}
-
-/// Adds a judgement that nobody took a lease for, as if they had had one.
-pub(crate) fn record(
-    transaction: &mut Transaction<'_>,
-    project: &Project,
-    task: &TaskRow,
-    said: &Said<'_>,
-    kept: &Kept<'_>,
-    at: i64,
-) -> Result<Submitted> {
-    let id = insert(transaction, project, task, said, kept, at)?;
-    let sql = "INSERT INTO lease (token, task_id, project_id, person_id, state, shown, guide_version, \
-               created_ms, expires_ms, ended_ms) VALUES (?1, ?2, ?3, ?4, 'submitted', ?5, ?6, ?7, ?7, ?7)";
-    let (token, shown) = (random::secret()?, json(&kept.shown));
-    let parameters = values![token, task.id, project.id, said.person, shown, kept.guide_version, at];
-    transaction.change(sql, parameters)?;
-    let task_complete = count_done(transaction, task.id, false)?;
-    after(transaction, project, task, said, at)?;
-    Ok(Submitted { judgement: id, duplicate: false, task_complete })
-}
-
-/// A task as submissions see it.
-pub(crate) struct TaskRow {
-    pub id: Id,
-    pub project: Id,
-    pub kind: TaskKind,
-    pub purpose: Purpose,
-    pub state: String,
-    pub prompt: Option<Id>,
-    pub overlap: i64,
-    pub n_done: i64,
-    pub n_leased: i64,
-    pub message: Option<Id>,
-}
-
-pub(crate) fn task_row(transaction: &mut Transaction<'_>, id: Id) -> Result<TaskRow> {
-    let sql = "SELECT id, project_id, kind, purpose, state, prompt_id, overlap, n_done, n_leased, message_id \
-               FROM task WHERE id = ?1";
-    let row = transaction.row(sql, values![id])?.ok_or_else(|| LabelError::not_found("task", id))?;
-    Ok(TaskRow {
-        id: row.integer(0),
-        project: row.integer(1),
-        kind: row.text(2).parse()?,
-        purpose: row.text(3).parse()?,
-        state: row.text(4),
-        prompt: row.optional_integer(5),
-        overlap: row.integer(6),
-        n_done: row.integer(7),
-        n_leased: row.integer(8),
-        message: row.optional_integer(9),
-    })
-}
-
 /// Words are checked field by field; this bounds all of them together.
 pub(crate) fn check_size(body: &Body) -> Result<()> {
     let text = json(body);
     check::optional_text("submission", &text, 4 * check::TEXT_BYTES_MAX)?;
     if text.contains("\\u0000") {
         return Err(LabelError::invalid("submission", "a NUL character", "text"));
-    }
-    Ok(())
-}
-
-/// What became of a submission that was made before.
-fn repeated(transaction: &mut Transaction<'_>, said: &Said<'_>, task: Id) -> Result<Option<Submitted>> {
-    let sql = "SELECT j.id, j.task_id, j.body_hash, t.state FROM judgement j JOIN task t ON t.id = j.task_id \
-               WHERE j.person_id = ?1 AND j.submission = ?2";
-    let Some(row) = transaction.row(sql, values![said.person, said.submission])? else { return Ok(None) };
-    if row.integer(1) != task || row.text(2) != stdx::hash::bytes(json(said.body).as_bytes()) {
-        return Err(LabelError::SubmissionReused { submission: said.submission.to_owned() });
-    }
-    let (judgement, task_complete) = (row.integer(0), row.text(3) == "complete");
-    Ok(Some(Submitted { judgement, duplicate: true, task_complete }))
-}
-
-/// Checks and adds a judgement.
-fn insert(
-    transaction: &mut Transaction<'_>,
-    project: &Project,
-    task: &TaskRow,
-    said: &Said<'_>,
-    kept: &Kept<'_>,
-    at: i64,
-) -> Result<Id> {
-    said.body.check(task.kind, kept.shown, &project.settings)?;
-    let body = json(said.body);
-    let sql = "INSERT INTO judgement (project_id, task_id, person_id, submission, kind, source, shown, \
-               guide_version, seconds, corrects, body_hash, created_ms, name) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
-    let id = transaction.insert(
-        sql,
-        values![
-            project.id,
-            task.id,
-            said.person,
-            said.submission,
-            task.kind.as_str(),
-            said.source.as_str(),
-            json(&kept.shown),
-            kept.guide_version,
-            check::seconds(said.seconds),
-            said.corrects,
-            stdx::hash::bytes(body.as_bytes()),
-            at,
-            kept.name
-        ],
-    )?;
-    transaction.change("INSERT INTO judgement_body (judgement_id, body) VALUES (?1, ?2)", values![id, body])?;
-    let sql = "DELETE FROM draft WHERE task_id = ?1 AND person_id = ?2";
-    transaction.change(sql, values![task.id, said.person])?;
-    Ok(id)
-}
-
-/// Counts a judgement; whether the task has all of them.
-fn count_done(transaction: &mut Transaction<'_>, task: Id, was_leased: bool) -> Result<bool> {
-    let sql = "UPDATE task SET n_done = n_done + 1, n_leased = n_leased - ?2, \
-               state = CASE WHEN state = 'open' AND n_done + 1 >= overlap THEN 'complete' ELSE state END \
-               WHERE id = ?1 RETURNING state";
-    let row = transaction.row(sql, values![task, was_leased])?;
-    Ok(row.is_some_and(|row| row.text(0) == "complete"))
-}
-
-/// What a judgement brings about.
-fn after(
-    transaction: &mut Transaction<'_>,
-    project: &Project,
-    task: &TaskRow,
-    said: &Said<'_>,
-    now: i64,
-) -> Result<()> {
-    match (said.body, task.prompt) {
-        (Body::Demonstrate { text, .. }, Some(prompt)) => {
-            let new = NewCandidate {
-                source: Some(said.source),
-                origin: "demonstration".to_owned(),
-                author: Some(said.person),
-                ..NewCandidate::new(text.as_str())
-            };
-            let candidate = candidate::add(transaction, prompt, &new, now)?;
-            let reviews = project.settings.review.demonstrations;
-            if reviews > 0 {
-                let overlap = Some(reviews);
-                let new = NewTask { overlap, ..NewTask::new(TaskKind::Review, Some(prompt), vec![candidate]) };
-                let extra = Extra { author: Some(said.person), ..Extra::default() };
-                task::insert_with(transaction, project, &new, extra, now)?;
-            }
-        }
-        (Body::WritePrompt { prompt: written, use_case, .. }, _) => {
-            let new = NewPrompt {
-                use_case: use_case.clone(),
-                source: Some(said.source),
-                author: Some(said.person),
-                ..NewPrompt::new(written.clone())
-            };
-            prompt::add(transaction, project, &new, now)?;
-        }
-        (Body::UseCase { use_case, .. }, Some(prompt)) => {
-            let sql = "UPDATE prompt SET use_case = ?2 WHERE id = ?1 AND use_case IS NULL";
-            transaction.change(sql, values![prompt, use_case])?;
-        }
-        _ => {}
-    }
-    // A correction changes what was said, not what it brought about.
-    if let Some(message) = task.message.filter(|_| said.corrects.is_none()) {
-        tree::advance(transaction, project, task, message, (said.person, said.body), now)?;
-    }
-    if task.purpose == Purpose::Qualification {
-        qualification::decide(transaction, project, said.person, now)?;
     }
     Ok(())
 }

@@ -347,9 +347,13 @@ fn like(text: &str) -> String {
     format!("%{inner}%")
 }
 
-/// The beginning of a prompt, in a line.
+/// The beginning of a prompt, in a line; a stroke parts the turns of a conversation.
 pub(crate) fn opening(prompt: &Prompt) -> String {
-    let text = normal(prompt);
+    let text = match prompt {
+        Prompt::Text(text) => text.clone(),
+        Prompt::Messages(messages) => messages.iter().map(|m| m.content.as_str()).collect::<Vec<_>>().join(" / "),
+    };
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match text.char_indices().nth(80) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,

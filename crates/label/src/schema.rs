@@ -129,30 +129,48 @@ fn unused(place: &Path, version: i64) -> PathBuf {
 }
 
 #[cfg(test)]
+#[path = "../tests/store/server.rs"]
+mod server;
+
+#[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Actor, OpenOptions, Settings, Store};
 
-    /// A database of each older version is upgraded, after a copy of it was made.
+    /// A database of an older version is upgraded, after a copy of it was made beside `labels.db` of `folder`.
+    fn check_upgrade(address: &str, folder: &Path, version: i64) {
+        let copies = Some(folder.join("labels.db"));
+        let options = OpenOptions { copies, ..OpenOptions::default() };
+        let old = Store::open_version(address, &options, version).unwrap();
+        let project = old.create_project(Actor::Operator, "kept", &Settings::default()).unwrap();
+        assert!(old.upgraded_from().is_none());
+        drop(old);
+        let new = Store::open(address, &options).unwrap();
+        assert_eq!(new.project_by_name("kept").unwrap(), project);
+        assert!(new.trees(project.id).unwrap().is_empty());
+        let copy = new.upgraded_from().expect("a copy").to_path_buf();
+        assert!(copy.display().to_string().ends_with(&format!("labels.db.before-upgrade-from-{version}")));
+        let copied = Database::open(&crate::database::Address::File(copy), 100).unwrap();
+        assert_eq!(super::version(&copied).unwrap(), version);
+        drop(new);
+        assert!(Store::open(address, &options).unwrap().upgraded_from().is_none());
+    }
+
     #[test]
     fn older_databases_are_copied_and_upgraded() {
-        use crate::{Actor, OpenOptions, Settings, Store};
         for version in 1..KNOWN {
             let folder = tempfile::tempdir().expect("temporary folder");
             let address = folder.path().join("labels.db").display().to_string();
-            let options = OpenOptions::default();
-            let old = Store::open_version(&address, &options, version).unwrap();
-            let project = old.create_project(Actor::Operator, "kept", &Settings::default()).unwrap();
-            assert!(old.upgraded_from().is_none());
-            drop(old);
-            let new = Store::open(&address, &options).unwrap();
-            assert_eq!(new.project_by_name("kept").unwrap(), project);
-            assert!(new.trees(project.id).unwrap().is_empty());
-            let copy = new.upgraded_from().expect("a copy").to_path_buf();
-            assert!(copy.display().to_string().ends_with(&format!("labels.db.before-upgrade-from-{version}")));
-            let copied = Database::open(&crate::database::Address::File(copy), 100).unwrap();
-            assert_eq!(super::version(&copied).unwrap(), version);
-            drop(new);
-            assert!(Store::open(&address, &options).unwrap().upgraded_from().is_none());
+            check_upgrade(&address, folder.path(), version);
+        }
+    }
+
+    #[test]
+    fn older_databases_of_postgres_are_copied_and_upgraded() {
+        let Some(server) = server::Server::start() else { return };
+        for version in 1..KNOWN {
+            let folder = tempfile::tempdir().expect("temporary folder");
+            check_upgrade(&server.database(&format!("version_{version}")), folder.path(), version);
         }
     }
 

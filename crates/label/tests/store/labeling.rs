@@ -1,6 +1,6 @@
 //! The labeler's loop.
 
-use label::{Actor, Body, FieldValue, JudgementQuery, LabelError, MakeTasks, Next, Role, TaskKind};
+use label::{Actor, Body, FieldValue, JudgementQuery, LabelError, MakeTasks, Next, Phase, Role, Settings, TaskKind};
 use record::{Prompt, Source};
 use serde_json::json;
 
@@ -159,4 +159,40 @@ pub fn writing_makes_prompts_answers_and_reviews(f: &Fixture) {
     let kinds = f.store.task_kinds(project.id).unwrap();
     assert_eq!(kinds, [TaskKind::WritePrompt, TaskKind::Demonstrate, TaskKind::Review, TaskKind::UseCase]);
     assert_eq!(f.store.person(ada).unwrap().role, Role::Labeler);
+}
+
+/// InstructGPT weighed the same aims differently in its two phases: each has a guide of its own.
+pub fn a_judgement_remembers_the_guide_it_was_made_under(f: &Fixture) {
+    let made = |name: &str, phase: Phase| {
+        let settings = Settings { phase, ..Settings::instructgpt() };
+        let project = f.store.create_project(Actor::Operator, name, &settings).unwrap().id;
+        let guide = f.store.guide(project, None).unwrap();
+        assert_eq!((guide.version, guide.phase, guide.by), (1, phase, None));
+        guide.body
+    };
+    let (training, evaluation) = (made("collect", Phase::Training), made("judge", Phase::Evaluation));
+    assert!(training.contains("helpfulness weighs most") && !evaluation.contains("helpfulness weighs most"));
+    assert!(evaluation.contains("truthful and harmless weigh more than helpful"));
+    for guide in [&training, &evaluation] {
+        for part in ["helpful", "truthful", "harmless", "*Example.*", "same rank", "which answer would you want"] {
+            assert!(guide.contains(part), "{part:?} is missing");
+        }
+    }
+
+    let project = f.project("overlap = 2");
+    f.prompt(&project, "q", &["a", "b"]);
+    f.make(&project, TaskKind::Rank);
+    let (ada, bo) = (f.labeler("ada"), f.labeler("bo"));
+    let under_first = f.take(ada, &project);
+    let guide = f.store.add_guide(Actor::Operator, project.id, Phase::Evaluation, "# Weigh truth first").unwrap();
+    assert_eq!((guide.version, guide.phase), (2, Phase::Evaluation));
+    // Who had begun goes on under the guide that they read.
+    f.submit(ada, &under_first, ranked(&under_first, &["a", "b"])).unwrap();
+    f.rank(bo, &project, &["b", "a"]);
+    let all = f.store.judgements(Actor::Operator, project.id, &Default::default()).unwrap();
+    let versions: Vec<i64> = all.iter().map(|judgement| judgement.guide_version).collect();
+    assert_eq!(versions, [1, 2]);
+    assert_eq!(f.store.guide(project.id, Some(1)).unwrap().phase, Phase::Training);
+    assert_eq!(f.store.guides(project.id).unwrap().len(), 2);
+    assert!(f.store.guide(project.id, Some(3)).is_err());
 }

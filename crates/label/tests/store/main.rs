@@ -40,6 +40,7 @@ scenarios! {
     labeling::a_form_that_does_not_fit_is_refused_and_loses_nothing,
     labeling::a_correction_is_a_new_row,
     labeling::writing_makes_prompts_answers_and_reviews,
+    labeling::a_judgement_remembers_the_guide_it_was_made_under,
     queue::leases_expire_and_late_work_is_kept_while_there_is_room,
     queue::nobody_gets_a_task_twice_or_their_own_words,
     queue::higher_priority_comes_first,
