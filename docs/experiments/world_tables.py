@@ -173,9 +173,10 @@ def scale(out, seed):
 class Samples:
     """64 answers of the SFT model to each of 100 prompts, and written ones, with everything that was said of them."""
 
-    def __init__(self, out, seed):
-        shift, width = scale(out, seed)
-        gold, proxy, likely = (lines(f"{out}/unique-{seed}-{name}.jsonl") for name in ("gold", "proxy", "likely"))
+    def __init__(self, out, seed, by="proxy"):
+        """`by`: what the proxy is, the reward model's score or DPO's implicit reward."""
+        shift, width = scale(out, seed) if by == "proxy" else (0, 1)
+        gold, proxy, likely = (lines(f"{out}/unique-{seed}-{name}.jsonl") for name in ("gold", by, "likely"))
         facts = {}
         for row, g, p, l in zip(lines(f"{out}/unique-{seed}.jsonl"), gold, proxy, likely):
             log_likelihood = [x for x, learnt in zip(l["logprobs"], l["mask"]) if learnt]
@@ -466,5 +467,32 @@ def discrimination(out, _):
     table(["pairs", "right of 64", "prompts", "reward model", "likelihood", "likelihood a token"], rows)
 
 
+def implicit(out, _):
+    seeds = seeds_of(out, r"unique-(\d+)-implicit\.jsonl")
+    truth = {seed: lines(f"{out}/rankings-truth-helpful-first-{seed}.jsonl") for seed in seeds}
+
+    def right(name):
+        """Agreement with the labelers' true utility, by seed."""
+        scores = {seed: [s["rewards"] for s in lines(f"{out}/{name.format(seed)}-test.jsonl")] for seed in seeds}
+        texts = {seed: [[c["text"] for c in row["completions"]] for row in truth[seed]] for seed in seeds}
+        return [agreement(truth[seed], [dict(zip(*row)) for row in zip(texts[seed], scores[seed])]) for seed in seeds]
+
+    print(f"Seeds {seeds}, then all together with the interval over the 200 prompts.\n\n**Pairs of unseen answers ordered as the true utility does**\n")
+    rows = []
+    for what, name in (("150 rankings of 4", "n-150-{}"), ("600 rankings of 4", "noise-0.12-{}"), ("quickstart's 2,700 of up to 7", "loop-{}")):
+        model, policy = right("rm-" + name), right("dpo-" + name)
+        rows.append([what, shares(model), shares(policy), shares(policy, model)])
+    table(["learnt from", "reward model", "DPO's implicit reward", "difference"], rows)
+    print("**Best of n of the SFT model's answers, by who chooses** (100 prompts; quickstart's rankings)\n")
+    by = {one: [Samples(out, seed, one) for seed in seeds] for one in ("proxy", "implicit")}
+    rows = []
+    for n in NS:
+        best = {one: [s.best(n, "proxy", "gold") for s in of] for one, of in by.items()}
+        less = [{p: a[p] - b[p] for p in a} for a, b in zip(best["implicit"], best["proxy"])]
+        rows.append([n, with_seeds(best["proxy"]), with_seeds(best["implicit"]), paired(list(over_seeds(less).values()))])
+    table(["n", "gold: reward model", "gold: implicit reward", "difference"], rows)
+
+
 TABLES = {"world-size": size, "world-small-reward": small_reward, "world-overoptimisation": overoptimisation, "world-ptx": ptx,
-          "world-labelers": labelers, "world-diversity": diversity, "world-discrimination": discrimination}
+          "world-labelers": labelers, "world-diversity": diversity, "world-discrimination": discrimination,
+          "world-implicit": implicit}
