@@ -105,6 +105,11 @@ impl Span {
         Span { scale: Scale::Log, low, high, from, to, ticks, step }
     }
 
+    /// The same axis, everything so much further on.
+    pub fn moved(&self, by: f64) -> Span {
+        Span { from: self.from + by, to: self.to + by, ..self.clone() }
+    }
+
     /// Where a value stands.
     pub fn place(&self, value: f64) -> f64 {
         let share = match self.scale {

@@ -7,6 +7,8 @@ use std::fmt::Write;
 
 /// Height of the plot itself.
 const PLOT: f64 = 190.0;
+/// How far apart whiskers stand that would cover each other.
+const ASIDE: f64 = 7.0;
 /// Points drawn of a line at most; longer ones are averaged.
 const POINTS_MAX: usize = 400;
 
@@ -104,11 +106,12 @@ impl Figure {
         let y = Span::over(&self.y, heights, (bottom, top), 4, true)?;
         let left = y.ticks.iter().map(|&tick| frame::text_width(&y.label(tick))).fold(10.0, f64::max) + 8.0;
         let marks = drawn.iter().any(|series| matches!(series.look, Look::Marks | Look::MarkedLine));
-        let margin = if marks { 8.0 } else { 0.0 };
+        let aside = asides(&drawn);
+        let margin = if marks { 8.0 } else { 0.0 } + aside.iter().fold(0.0, |most: f64, aside| most.max(aside.abs()));
         let x = Span::over(&self.x, points().map(|point| point.x), (left + margin, WIDTH - 12.0 - margin), 5, false)?;
         self.axes(&mut inside, &x, &y, (left, top, bottom));
-        for series in drawn {
-            draw(&mut inside, series, &x, &y);
+        for (series, aside) in drawn.iter().zip(aside) {
+            draw(&mut inside, series, &x.moved(aside), &y);
         }
         Some(Drawing { title: self.title.clone(), height: bottom + 42.0, inside })
     }
@@ -149,6 +152,27 @@ impl Figure {
             let _ = write!(svg, "<text x=\"2\" y=\"{:.1}\">{up}</text>", top - 15.0);
         }
     }
+}
+
+/// How far each series stands aside: series whose intervals overlap at the same place would cover each other.
+fn asides(series: &[&Series]) -> Vec<f64> {
+    let marked = |series: &Series| matches!(series.look, Look::Marks | Look::MarkedLine);
+    let overlap = |a: &Point, b: &Point| match (a.interval, b.interval) {
+        (Some((low, high)), Some((other_low, other_high))) => a.x == b.x && low <= other_high && other_low <= high,
+        _ => false,
+    };
+    let cover = |a: &Series, b: &Series| a.points.iter().any(|a| b.points.iter().any(|b| overlap(a, b)));
+    let covered = |at: &usize| {
+        let mut others = series.iter().enumerate().filter(|(other, series)| other != at && marked(series));
+        marked(series[*at]) && others.any(|(_, other)| cover(series[*at], other))
+    };
+    let places: Vec<usize> = (0..series.len()).filter(covered).collect();
+    let middle = (places.len() as f64 - 1.0) / 2.0;
+    let mut aside = vec![0.0; series.len()];
+    for (place, at) in places.into_iter().enumerate() {
+        aside[at] = (place as f64 - middle) * ASIDE;
+    }
+    aside
 }
 
 fn keys<'a>(series: &[&'a Series]) -> Vec<Key<'a>> {
@@ -254,6 +278,28 @@ mod tests {
         assert_eq!(count("class=\"mark\""), 4); // three and the legend's
         assert_eq!(count("class=\"line\""), 4); // two and the legend's two
         assert!(html.contains("Loss &lt;x&gt;") && html.contains("nats &amp; more"));
+    }
+
+    /// Three models of one size: each whisker has a place of its own, around the size; a series far above stays there.
+    #[test]
+    fn whiskers_at_one_place_stand_side_by_side() {
+        let at = |y: f64| (0..2).map(move |i| Point { x: f64::from(i), y, interval: Some((y - 0.5, y + 0.5)) });
+        let svg = figure(vec![
+            Series::new("a", Look::MarkedLine, 0, at(1.0)),
+            Series::new("b", Look::Marks, 1, at(1.2)),
+            Series::new("far above", Look::Marks, 2, at(9.0)),
+            Series::new("c", Look::MarkedLine, 3, at(0.9)),
+        ])
+        .to_svg();
+        let first_of = |series: &str| -> f64 {
+            let of_series = svg.split(&format!("<g class=\"{series}\"><path class=\"whisker\" d=\"M")).nth(1).unwrap();
+            of_series.split(' ').next().unwrap().parse().unwrap()
+        };
+        let [a, b, above, c] = ["c0", "c1", "c2", "c3"].map(first_of);
+        assert!((b - a - ASIDE).abs() < 0.11 && (c - b - ASIDE).abs() < 0.11, "{a} {b} {c}");
+        assert!((above - b).abs() < 0.11, "what covers nothing stays where it belongs: {above} {b}");
+        // The mark stands on its whisker.
+        assert!(svg.contains(&format!("<path class=\"mark\" d=\"M{a:.1} ")), "{svg}");
     }
 
     #[test]

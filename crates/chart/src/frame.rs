@@ -71,6 +71,7 @@ pub fn mark(svg: &mut String, colour: usize, x: f64, y: f64, title: &str) {
         2 => "m0 -5l4.8 8.6h-9.6z",
         3 => "m0 -5.2l5.2 5.2l-5.2 5.2l-5.2 -5.2z",
         4 => "m0 5l4.8 -8.6h-9.6z",
+        6 => "m-2.6 -4.6h5.2l2.7 4.6l-2.7 4.6h-5.2l-2.7 -4.6z",
         _ => "m-5 -1.6h3.4v-3.4h3.2v3.4h3.4v3.2h-3.4v3.4h-3.2v-3.4h-3.4z",
     };
     let title = if title.is_empty() { String::new() } else { format!("<title>{}</title>", escape(title)) };

@@ -16,7 +16,10 @@ pub use dots::{Dot, DotPlot, Group};
 pub use figure::{Figure, Look, Point, Series};
 
 /// Colours that series may have, numbered from 0; a number beyond them begins again.
-pub const COLOURS: usize = 6;
+pub const COLOURS: usize = 7;
+
+/// The colour for what others are measured against; the colours below it are for what is measured.
+pub const GREY: usize = 5;
 
 /// The style of figures, for a page that holds some ([`page::page`] has it already).
 pub const STYLE: &str = include_str!("chart.css");
