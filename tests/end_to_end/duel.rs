@@ -55,3 +55,28 @@ fn a_judge_that_keeps_to_no_form_and_files_that_do_not_match() {
     let error = place.fails(&format!("eval duel --a a.jsonl --b d.jsonl {judge}"), 1);
     assert!(error.contains("d.jsonl:1: ") && error.contains("expected `prompt`"), "{error}");
 }
+
+#[test]
+fn a_reward_judges_and_the_report_shows_the_duel() {
+    let place = Place::new();
+    answers(&place, "short.jsonl", &["one two", "one two three", "one", "one two"]);
+    answers(&place, "long.jsonl", &["a b c d", "a b c d", "a b c d", "a b"]);
+    let duel = "eval duel --a short.jsonl --b long.jsonl --reward rule:words:4 --out out";
+    let found: Value = serde_json::from_str(&place.run(&format!("{duel} --json"))).unwrap();
+    // Four words are what the rule wants: three pairs are won, the last is a tie.
+    assert_eq!((&found["n"], &found["win_rate"]), (&4.into(), &0.875.into()), "{found}");
+    assert_eq!((&found["judged_by"], &found["judge"]), (&"reward".into(), &"rule:words:4".into()));
+    assert_eq!((&found["strict"], &found["first_favoured"]), (&json!([3, 0, 1]), &Value::Null));
+    let table = place.run(duel);
+    assert!(table.contains("judged by the reward rule:words:4") && !table.contains("both orders"), "{table}");
+    place.run("eval report out --out page.html");
+    let page = place.read("page.html");
+    assert!(page.contains("<h2>Preferred by the reward rule:words:4</h2>"), "{page}");
+    assert!(page.contains("long against short") && page.contains("3 / 1 / 0"), "{page}");
+    assert!(place.read("page.md").contains("| long against short | 0.875 ["));
+    // Who judges is said once.
+    let error = place.fails(&format!("{duel} --model tiny"), 2);
+    assert!(error.contains("cannot be used with"), "{error}");
+    let error = place.fails("eval duel --a short.jsonl --b long.jsonl --out out", 2);
+    assert!(error.contains("--model"), "{error}");
+}

@@ -37,19 +37,22 @@ pub struct Difference {
     pub b: f64,
     /// b − a.
     pub difference: f64,
-    /// Its 95 % interval: items drawn together with replacement. Absent below two items.
+    /// Its 95 % interval: prompts (contexts, rows) drawn with replacement, each with all its items in both models.
+    /// Absent below two of them.
     pub interval: Option<[f64; 2]>,
     /// Items that both answered.
     pub n: usize,
+    /// What these are of: prompts, contexts or rows.
+    pub n_clusters: usize,
     /// Items that only one answered, or that were too long for one.
     pub n_unpaired: usize,
-    /// Items better, as good and worse in b.
+    /// Prompts better, as good and worse in b.
     pub signs: [u64; 3],
-    /// Two-sided sign test over items.
+    /// Two-sided sign test over prompts.
     pub sign_p: f64,
     /// The same, Holm-corrected over all metrics compared together.
     pub sign_p_holm: f64,
-    /// The smallest difference that as many items would show four times in five, by the spread of these.
+    /// The smallest difference that as many prompts would show four times in five, by the spread of these.
     pub detectable: Option<f64>,
     /// What it comes to.
     pub verdict: Verdict,
@@ -67,8 +70,19 @@ pub enum Verdict {
     Different,
     /// The interval holds 0.
     NoDifference,
-    /// Too few items.
+    /// Too few prompts.
     CantSay,
+}
+
+impl Difference {
+    /// n as a reader needs it: items, and what they are of where that is fewer.
+    pub fn told_n(&self) -> String {
+        if self.n == self.n_clusters {
+            self.n.to_string()
+        } else {
+            format!("{} of {} prompts", self.n, self.n_clusters)
+        }
+    }
 }
 
 impl Comparison {
@@ -165,23 +179,20 @@ fn by_item<'a>(items: &'a [ItemResult], metric: &str) -> HashMap<&'a str, (f64, 
 
 fn difference(a: &TaskResult, b: &TaskResult, metric: &str, better: Better, scale: Scale) -> Difference {
     let (of_a, of_b) = (by_item(&a.items, metric), by_item(&b.items, metric));
-    // In the order of the items, so that the same evaluations give the same interval.
-    let paired = a.items.iter().filter_map(|item| Some((*of_a.get(item.id.as_str())?, *of_b.get(item.id.as_str())?)));
-    let pairs: Vec<Pair> = paired.collect();
-    let n = pairs.len();
+    let (pairs, n) = by_cluster(&a.items, &of_a, &of_b);
     let of = |drawn: &[usize]| {
         let a = scale.apply(ratio(drawn.iter().map(|&idx| pairs[idx].0)));
         let b = scale.apply(ratio(drawn.iter().map(|&idx| pairs[idx].1)));
         (a, b)
     };
-    let all: Vec<usize> = (0..n).collect();
+    let all: Vec<usize> = (0..pairs.len()).collect();
     let (value_a, value_b) = of(&all);
-    let mut stream = Seed(0).stream(metric, n as u64);
+    let mut stream = Seed(0).stream(metric, pairs.len() as u64);
     let statistic = |drawn: &[usize]| {
         let (a, b) = of(drawn);
         b - a
     };
-    let interval = bootstrap::clusters(n, RESAMPLES, LEVEL, &mut || stream.uniform(), statistic).ok();
+    let interval = bootstrap::clusters(pairs.len(), RESAMPLES, LEVEL, &mut || stream.uniform(), statistic).ok();
     let signs = signs(&pairs, better);
     let sign_p = sign::p_two_sided(signs[0], signs[2]);
     let changes: Vec<f64> = pairs.iter().map(|(a, b)| b.0 / b.1 - a.0 / a.1).filter(|d| d.is_finite()).collect();
@@ -196,21 +207,45 @@ fn difference(a: &TaskResult, b: &TaskResult, metric: &str, better: Better, scal
         difference: value_b - value_a,
         interval,
         n,
+        n_clusters: pairs.len(),
         n_unpaired: of_a.len().max(of_b.len()).saturating_sub(n) + a.n_too_long.max(b.n_too_long),
         signs,
         sign_p,
         sign_p_holm: sign_p,
         detectable: (scale == Scale::Mean)
-            .then(|| power::detectable_mean_difference(n, deviation, power::ALPHA, power::POWER).ok())
+            .then(|| power::detectable_mean_difference(pairs.len(), deviation, power::ALPHA, power::POWER).ok())
             .flatten(),
         verdict: verdict(interval, better),
     }
 }
 
-/// An item's (Σ value, Σ weight) in a and in b.
+/// (Σ value, Σ weight) of a prompt's items in a and in b.
 type Pair = ((f64, f64), (f64, f64));
 
-/// Items better, as good and worse in b (higher counts as better where neither is).
+/// The sums of each prompt over the items that both answered, in the order of the items, so that the same evaluations give
+/// the same interval; and how many items these are.
+fn by_cluster(
+    items: &[ItemResult],
+    of_a: &HashMap<&str, (f64, f64)>,
+    of_b: &HashMap<&str, (f64, f64)>,
+) -> (Vec<Pair>, usize) {
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let (mut pairs, mut n) = (Vec::<Pair>::new(), 0);
+    for item in items {
+        let (Some(a), Some(b)) = (of_a.get(item.id.as_str()), of_b.get(item.id.as_str())) else { continue };
+        let place = *places.entry(item.drawn_as()).or_insert(pairs.len());
+        if place == pairs.len() {
+            pairs.push(Pair::default());
+        }
+        let (sum_a, sum_b) = &mut pairs[place];
+        *sum_a = (sum_a.0 + a.0, sum_a.1 + a.1);
+        *sum_b = (sum_b.0 + b.0, sum_b.1 + b.1);
+        n += 1;
+    }
+    (pairs, n)
+}
+
+/// Prompts better, as good and worse in b (higher counts as better where neither is).
 fn signs(pairs: &[Pair], better: Better) -> [u64; 3] {
     let mut signs = [0; 3];
     for (a, b) in pairs {

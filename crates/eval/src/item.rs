@@ -2,7 +2,7 @@
 
 use record::{Prompt, Source};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// One question of a task.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -68,6 +68,14 @@ impl Item {
         match &self.ask {
             Ask::Judged { said, .. } => Some(Answer::Said { fields: said.clone() }),
             _ => None,
+        }
+    }
+    /// What is asked before anything that differs between items of it: the prompt, or the context; else the item itself.
+    pub fn cluster(&self) -> String {
+        match &self.ask {
+            Ask::Choices { context, .. } if !context.is_empty() => context.clone(),
+            Ask::Text { text } => text.clone(),
+            ask => ask.prompt().map_or_else(|| self.id.clone(), |prompt| json!(prompt).to_string()),
         }
     }
     /// The model that wrote what was judged.

@@ -8,6 +8,7 @@ mod block;
 mod calibration;
 mod card;
 mod curves;
+mod duels;
 #[cfg(test)]
 mod fixture;
 mod html;
@@ -20,10 +21,13 @@ mod overoptimisation;
 mod parts;
 mod quality;
 mod role;
+mod strength;
 mod tax;
+mod tokens;
 
 pub use best_of_n::BestOfN;
 pub use calibration::{Part as AccuracyPart, Reliability, RewardAccuracy, Share};
+pub use duels::{Duels, Fought};
 pub use judgement::read as read_judgements;
 pub use judgement::{HeldOut, Judged, Judgement, ModelVerdict, VerdictPart, Verdicts};
 pub use material::{Material, TrainingRun};
@@ -68,6 +72,8 @@ pub struct Report {
     pub parts: Vec<PartTable>,
     /// What people and others in their place said, by source.
     pub verdicts: Vec<Verdicts>,
+    /// What judge models and rewards said of pairs of answers, by judge.
+    pub duels: Vec<Duels>,
     /// Proxy and gold against √KL.
     pub overoptimisation: Vec<Curve>,
     /// The training runs that were given.
@@ -108,11 +114,11 @@ impl Report {
             models.push(model);
         }
         material::name_apart(&mut material.runs);
-        let Material { runs, best_of_n, judgements, .. } = &material;
-        if models.is_empty() && runs.is_empty() && best_of_n.is_empty() && judgements.is_empty() {
-            return Err(EvalError::Incomparable("no models, runs or judgements: nothing to report".to_owned()));
+        let Material { runs, best_of_n, judgements, duels, .. } = &material;
+        if models.is_empty() && runs.is_empty() && best_of_n.is_empty() && judgements.is_empty() && duels.is_empty() {
+            return Err(EvalError::Incomparable("no models, runs, duels or judgements: nothing to report".to_owned()));
         }
-        let roles: Vec<Role> = models.iter().map(|model| Role::of(&model.model, runs)).collect();
+        let roles = roles(&models, runs, &material.roles)?;
         let mut limits = Vec::new();
         let mut comparisons = Vec::new();
         for other in models.iter().skip(1) {
@@ -124,6 +130,8 @@ impl Report {
         }
         let verdicts = said(&material, &models, &roles)?;
         let parts = parts::tables(&models);
+        let duels = duels::duels(duels, judgements);
+        limits.extend(duels::limits(&duels));
         limits.extend(limits_of(&models, &comparisons, &parts, &verdicts));
         Ok(Report {
             command,
@@ -137,6 +145,7 @@ impl Report {
             comparisons,
             parts,
             verdicts,
+            duels,
             limits,
         })
     }
@@ -178,6 +187,7 @@ impl Report {
     fn after_results(&self) -> Vec<Section> {
         let mut sections = vec![parts::section(self), tax::section(self)];
         sections.extend(judgement::sections(self));
+        sections.extend(duels::sections(self));
         sections.push(calibration::section(&self.runs));
         sections.push(overoptimisation::section(&self.overoptimisation, &self.runs));
         sections.push(curves::section(&self.runs));
@@ -198,6 +208,19 @@ impl Report {
             .filter(|(_, difference)| difference.verdict == verdict)
             .collect()
     }
+}
+
+/// What the models are: as said, else as their runs tell.
+fn roles(models: &[ModelResult], runs: &[TrainingRun], said: &[(String, Role)]) -> Result<Vec<Role>, EvalError> {
+    if let Some((name, _)) = said.iter().find(|(name, _)| !models.iter().any(|model| model.model.name == *name)) {
+        let known: Vec<&str> = models.iter().map(|model| model.model.name.as_str()).collect();
+        return Err(EvalError::Incomparable(format!("a role of `{name}`, expected one of {}", known.join(", "))));
+    }
+    let of = |model: &ModelResult| {
+        let own = said.iter().find(|(name, _)| *name == model.model.name);
+        own.map_or_else(|| Role::of(&model.model, runs), |(_, role)| *role)
+    };
+    Ok(models.iter().map(of).collect())
 }
 
 /// What people and others said; a baseline that nobody judged is refused.
@@ -237,7 +260,7 @@ fn changes_section(report: &Report, of: Option<&str>, verdict: Verdict) -> Secti
         let change =
             d.interval.map_or_else(String::new, |[low, high]| format!("{:+.4} [{low:+.4}, {high:+.4}]", d.difference));
         let metric = format!("{}/{}", d.task, d.metric);
-        let (a, b, n) = (format!("{:.4}", d.a), format!("{:.4}", d.b), d.n.to_string());
+        let (a, b, n) = (format!("{:.4}", d.a), format!("{:.4}", d.b), d.told_n());
         vec![metric, (*model).to_owned(), a, b, change, n, format!("{:.3}", d.sign_p_holm)]
     };
     let head = ["metric", "model", "before", "after", "difference", "n", "p (sign test, Holm)"];
@@ -258,7 +281,8 @@ fn compare(a: &ModelResult, b: &ModelResult, limits: &mut Vec<String>) -> Result
         same
     });
     let comparison = Comparison::new(&shared, b, &[])?;
-    limits.extend(comparison.left_out.iter().filter(|line| !line.contains("no such task")).cloned());
+    let told = comparison.left_out.iter().filter(|line| !line.contains("no such task"));
+    limits.extend(told.map(|line| format!("{line} ({} and {})", a.model.name, b.model.name)));
     Ok(comparison)
 }
 
@@ -278,6 +302,13 @@ fn limits_of(
     for model in models {
         for task in &model.tasks {
             let name = format!("{}, {}", task.task, model.model.name);
+            let clusters = task.n_clusters();
+            if clusters < task.items.len() {
+                let all = task.items.len();
+                limits.push(format!(
+                    "{name}: its {all} items are of {clusters} prompts; intervals draw these, so n items say less than n prompts would"
+                ));
+            }
             if task.n_items < FEW {
                 limits.push(format!("{name}: {} items only; its intervals are wide", task.n_items));
             }

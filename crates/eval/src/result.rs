@@ -57,6 +57,9 @@ pub struct SubjectFacts {
     /// The coefficient of the pretraining mix, when it was reinforced with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mix: Option<f64>,
+    /// Whether it was fine-tuned on nothing but rows that templates worded (`helpmate data render`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub templates: bool,
     /// What it was made from, as its run tells it.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub lineage: Value,
@@ -106,6 +109,9 @@ pub struct ItemResult {
     /// What its row says of itself, of the fields that tell parts apart ([`crate::facet::FIELDS`]).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub about: BTreeMap<String, String>,
+    /// What it has in common with other items of the task (a hash of the prompt, context or row), when it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     /// What was to be completed, when something was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<record::Prompt>,
@@ -113,6 +119,25 @@ pub struct ItemResult {
     pub scores: Vec<Score>,
     /// What the model answered.
     pub answer: Answer,
+}
+
+impl ItemResult {
+    /// What intervals draw: all items that are of one prompt, context or row, or the item alone.
+    pub(crate) fn drawn_as(&self) -> String {
+        match (&self.cluster, &self.prompt) {
+            (Some(cluster), _) => format!("cluster {cluster}"),
+            // Evaluations that don't tell clusters have at least prompts.
+            (None, Some(prompt)) => format!("prompt {}", serde_json::json!(prompt)),
+            (None, None) => format!("item {}", self.id),
+        }
+    }
+}
+
+impl TaskResult {
+    /// Prompts, contexts or rows that its items are of.
+    pub fn n_clusters(&self) -> usize {
+        self.items.iter().map(ItemResult::drawn_as).collect::<std::collections::BTreeSet<_>>().len()
+    }
 }
 
 impl Evaluation {

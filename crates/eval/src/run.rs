@@ -9,7 +9,7 @@ use crate::result::{ItemResult, TaskResult};
 use crate::subject::{Prepared, Subject};
 use crate::{EvalError, Respondent, Settings, Task};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::time::Instant;
 use stdx::{Seed, hash};
@@ -115,6 +115,10 @@ fn finish(
     Answered { answers, n_cached, began }: Answered,
 ) -> Result<TaskResult, EvalError> {
     let mut about = facet::of(task, settings)?;
+    let mut sizes: HashMap<String, usize> = HashMap::new();
+    for item in items {
+        *sizes.entry(task.cluster(item)).or_default() += 1;
+    }
     let asked: Vec<(&Item, &Answer)> = items.iter().zip(&answers).collect();
     let together = task.together(&asked, settings);
     let mut found = Vec::new();
@@ -124,7 +128,10 @@ fn finish(
         checks::scores(task, &item.id, &scores)?;
         let prompt = item.ask.prompt().cloned();
         let about = about.remove(&item.id).unwrap_or_default();
-        found.push(ItemResult { id: item.id.clone(), slice: item.slice.clone(), about, prompt, scores, answer });
+        let cluster = Some(task.cluster(item)).filter(|cluster| sizes.get(cluster).is_some_and(|size| *size > 1));
+        let cluster = cluster.map(|cluster| hash::bytes(cluster.as_bytes())[..16].to_owned());
+        let (id, slice) = (item.id.clone(), item.slice.clone());
+        found.push(ItemResult { id, slice, about, cluster, prompt, scores, answer });
     }
     let n_too_long = found.iter().filter(|item| matches!(item.answer, Answer::TooLong { .. })).count();
     let mut sources = BTreeMap::new();
@@ -182,20 +189,16 @@ fn needs_reference(item: &Item) -> bool {
     matches!(&item.ask, Ask::Completions { sampling, .. } if sampling.divergence)
 }
 
-/// The estimate of every metric that an item says something of.
+/// The estimate of every metric that an item says something of; its interval is over what the items are of.
 pub(crate) fn estimates<'a>(task: &dyn Task, items: impl Iterator<Item = &'a ItemResult> + Clone) -> Vec<Estimate> {
     let of_metric = |metric: &crate::Metric| {
-        let scores = items.clone().flat_map(|item| &item.scores).filter(|score| score.metric == metric.name);
-        let scores: Vec<(f64, f64)> = scores.map(|score| (score.value, score.weight)).collect();
-        if scores.is_empty() {
-            return None;
-        }
-        if !task.by_prompt() {
-            return Some(Estimate::new(metric, &scores));
-        }
-        let says = |item: &&ItemResult| item.scores.iter().any(|score| score.metric == metric.name);
-        let prompts = items.clone().filter(says).map(|item| json!(item.prompt).to_string());
-        Some(Estimate::clustered(metric, &scores, &clusters(prompts)))
+        let of_item = |item: &'a ItemResult| {
+            let own = item.scores.iter().filter(|score| score.metric == metric.name);
+            own.map(move |score| (item, (score.value, score.weight)))
+        };
+        let (of, scores): (Vec<&ItemResult>, Vec<(f64, f64)>) = items.clone().flat_map(of_item).unzip();
+        let clusters = clusters(of.iter().map(|item| item.drawn_as()));
+        (!scores.is_empty()).then(|| Estimate::clustered(metric, &scores, &clusters))
     };
     task.metrics().iter().filter_map(of_metric).collect()
 }

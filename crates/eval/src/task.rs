@@ -66,9 +66,10 @@ pub trait Task: Sync {
     fn respondent(&self) -> Respondent {
         Respondent::Model
     }
-    /// Whether several items are of one prompt: intervals are then over prompts.
-    fn by_prompt(&self) -> bool {
-        false
+    /// What an item is of that others may be of too: a prompt, a context, a row. Intervals draw these, because items of
+    /// one aren't independent.
+    fn cluster(&self, item: &Item) -> String {
+        item.cluster()
     }
     /// What items and answers say together that no item says by itself.
     fn together(&self, _asked: &[(&Item, &Answer)], _settings: &Settings) -> Together {

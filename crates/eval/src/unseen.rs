@@ -181,6 +181,7 @@ mod tests {
             id: format!("{}/{}", row["row"], row["template"].as_str().unwrap()),
             slice: None,
             about: Default::default(),
+            cluster: None,
             prompt: None,
             scores: vec![Score::yes("accuracy", row["gold"] == given)],
             answer: Answer::Choices {

@@ -12,6 +12,7 @@ fn model(name: &str, tokenizer: &str, accuracies: &[f64], losses: &[f64]) -> Mod
         id: format!("item-{idx}"),
         slice: None,
         about: Default::default(),
+        cluster: None,
         prompt: None,
         scores: vec![Score::of("acc", *acc), Score::of("loss", *loss)],
         answer: Answer::TooLong { tokens: 0, context: 0 },
@@ -30,6 +31,7 @@ fn model(name: &str, tokenizer: &str, accuracies: &[f64], losses: &[f64]) -> Mod
             primer: String::new(),
             parameters: None,
             mix: None,
+            templates: false,
             lineage: serde_json::Value::Null,
         },
         tasks: vec![TaskResult {
@@ -84,6 +86,45 @@ fn equal_models_do_not_differ_and_one_item_says_nothing() {
     let one = Comparison::new(&model("a", "x", &[1.0], &[1.0]), &model("b", "x", &[0.0], &[9.0]), &[]).unwrap();
     assert!(one.differences.iter().all(|d| d.verdict == Verdict::CantSay && d.interval.is_none()));
     assert!(!one.has_regression());
+}
+
+/// Answers to one prompt aren't independent: asked five times over, they say no more than once.
+#[test]
+fn several_rows_of_one_prompt_do_not_narrow_the_interval() {
+    // Prompts one by one, then each five times: with ids of their own, as rows of a file have them.
+    let repeated = |name: &str, every: usize, times: usize, told: bool| {
+        let of_prompts = alternating(12, every);
+        let values: Vec<f64> = of_prompts.iter().flat_map(|value| vec![*value; times]).collect();
+        let mut model = model(name, "x", &values, &values);
+        for (idx, item) in model.tasks[0].items.iter_mut().enumerate() {
+            // Told by what the items have in common, or by evaluations that only keep prompts.
+            match told {
+                true if times > 1 => item.cluster = Some(format!("c{}", idx / times)),
+                _ => item.prompt = Some(record::Prompt::Text(format!("p{}", idx / times))),
+            }
+        }
+        model
+    };
+    let compared = |times: usize, told: bool| {
+        let (a, b) = (repeated("a", 4, times, told), repeated("b", 2, times, told));
+        Comparison::new(&a, &b, &["acc".into()]).unwrap().differences.remove(0)
+    };
+    let once = compared(1, true);
+    assert_eq!((once.n, once.n_clusters, once.signs), (12, 12, [3, 9, 0]));
+    for told in [true, false] {
+        let often = compared(5, told);
+        assert_eq!((often.n, often.n_clusters), (60, 12));
+        assert_eq!((often.interval, often.signs, often.sign_p), (once.interval, once.signs, once.sign_p));
+        assert_eq!((often.difference, often.detectable), (once.difference, once.detectable));
+    }
+    // Rows of one prompt alone say nothing.
+    let one = |name: &str| {
+        let mut model = repeated(name, 4, 5, true);
+        model.tasks[0].items.iter_mut().for_each(|item| item.cluster = Some("c".into()));
+        model
+    };
+    let alone = Comparison::new(&one("a"), &one("b"), &["acc".into()]).unwrap().differences.remove(0);
+    assert_eq!((alone.n, alone.n_clusters, alone.verdict), (60, 1, Verdict::CantSay));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::block::Section;
 use super::material::TrainingRun;
 use crate::estimate::LEVEL;
-use chart::{Axis, COLOURS, Figure, Look, Point, Series};
+use chart::{Axis, Figure, Look, Point, Series};
 use serde::{Deserialize, Serialize};
 use statistics::wilson;
 use std::collections::BTreeMap;
@@ -150,14 +150,14 @@ fn of_pairs(share: f64, pairs: usize) -> String {
 }
 
 fn reliability(models: &[(&TrainingRun, &RewardAccuracy)]) -> String {
-    let mut series = vec![Series::new("as stated", Look::Faint, COLOURS - 1, [(0.0, 0.0), (1.0, 1.0)])];
+    let mut series = vec![Series::new("as stated", Look::Faint, chart::GREY, [(0.0, 0.0), (1.0, 1.0)])];
     for (idx, (run, found)) in models.iter().enumerate() {
         let point = |&(_, _, n, predicted, observed): &(f64, f64, usize, f64, f64)| {
             let found = wilson::proportion((observed * n as f64).round() as u64, n as u64, LEVEL).ok();
             Point { x: predicted, y: observed, interval: found.map(|found| (found.low, found.high)) }
         };
         let bins = found.calibration.iter().flat_map(|found| &found.bins);
-        series.push(Series::new(run.name.clone(), Look::MarkedLine, idx % (COLOURS - 1), bins.map(point)));
+        series.push(Series::new(run.name.clone(), Look::MarkedLine, idx % chart::GREY, bins.map(point)));
     }
     if series.iter().skip(1).all(|series| series.points.is_empty()) {
         return String::new();

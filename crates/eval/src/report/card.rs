@@ -4,7 +4,7 @@
 use super::block::Section;
 use super::judgement::title;
 use super::measured::{Measured, shown};
-use super::{Report, changes_section, origin};
+use super::{Report, changes_section, duels, origin};
 use crate::compare::Verdict;
 use crate::result::{ModelResult, TaskResult};
 use crate::{EvalError, task};
@@ -126,7 +126,12 @@ fn evaluation(report: &Report, at: usize) -> Section {
             if first.is_some() {
                 let same =
                     other.as_ref().and_then(|other| other.estimates.iter().find(|e| e.metric == estimate.metric));
-                row.push(same.map_or_else(|| "n = 0".to_owned(), ToString::to_string));
+                let other_tokens =
+                    estimate.per_token && first.is_some_and(|f| f.model.tokenizer != model.model.tokenizer);
+                row.push(match same {
+                    Some(_) if other_tokens => "can't say: other tokens".to_owned(),
+                    found => found.map_or_else(|| "n = 0".to_owned(), ToString::to_string),
+                });
             }
             rows.push(row);
         }
@@ -158,8 +163,16 @@ fn judged(report: &Report, model: &ModelResult) -> Section {
         let flag = |(name, share): (&String, &Measured)| {
             vec![format!("{}, by {who}", name.replace('_', " ")), share.to_string()]
         };
+        if own.length_controlled.is_some() {
+            let name = verdicts.baseline.as_deref().unwrap_or("none");
+            rows.push(vec![
+                format!("the same at equal lengths (against {name}), by {who}"),
+                shown(own.length_controlled.as_ref()),
+            ]);
+        }
         rows.extend(own.flags.iter().map(flag));
     }
+    rows.extend(duels::of_model(&report.duels, &model.model.name));
     if rows.is_empty() {
         section.text("n = 0: nobody judged its answers.");
     }

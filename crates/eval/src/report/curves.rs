@@ -2,6 +2,7 @@
 
 use super::block::Section;
 use super::material::{TrainingRun, over_steps};
+use super::tokens;
 use chart::{Axis, COLOURS, Figure, Look, Series};
 
 /// A number of `metrics.jsonl`, and how it is shown.
@@ -35,6 +36,10 @@ pub(super) fn section(runs: &[TrainingRun]) -> Section {
     };
     section
         .table(&["run", "stage", "n steps", "loss", "held-out loss", "reward", "KL"], runs.iter().map(row).collect());
+    if runs.iter().any(|run| run.lineage.tokenizer != runs[0].lineage.tokenizer) {
+        let named = runs.iter().map(|run| (run.lineage.tokenizer.as_str(), run.name.as_str()));
+        section.note(format!("Loss and entropy are {}", tokens::of(named)));
+    }
     section.note(
         "First → last tenth of the steps (of the evaluations, for held-out loss), means. No intervals: the steps of one \
          run follow from each other, and how another seed would go isn't in them. Lines are running means over a \

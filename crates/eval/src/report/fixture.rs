@@ -18,6 +18,7 @@ pub fn model(name: &str, hash: &str, n: usize, right: usize) -> ModelResult {
         id: format!("item-{i}"),
         slice: None,
         about: Default::default(),
+        cluster: None,
         prompt: Some(Prompt::Text(format!("Question <{i}>?"))),
         scores: vec![Score::of("prompt_loose", value(i))],
         answer: Answer::Completions {
@@ -42,6 +43,7 @@ pub fn model(name: &str, hash: &str, n: usize, right: usize) -> ModelResult {
             primer: String::new(),
             parameters: None,
             mix: None,
+            templates: false,
             lineage: serde_json::json!({"stage": "sft"}),
         },
         tasks: vec![TaskResult {
@@ -99,6 +101,7 @@ pub fn run(stage: &str, name: &str, metrics: &[String]) -> TrainingRun {
         path: format!("runs/{name}").into(),
         lineage: lineage(stage, Hashed { path: "base".into(), hash: "0".into() }),
         mix: None,
+        templates: false,
         rollouts: None,
         accuracy: None,
         metrics: metrics.iter().map(|line| serde_json::from_str(line).unwrap()).collect(),

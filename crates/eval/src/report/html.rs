@@ -1,7 +1,7 @@
 //! The report as one self-contained page.
 
 use super::block::{self, Section};
-use super::{Report, Sampled, changes_section, quality, result_of};
+use super::{Report, Sampled, changes_section, quality, result_of, tokens};
 use crate::compare::Verdict;
 use crate::estimate::Estimate;
 use crate::task;
@@ -55,7 +55,8 @@ fn summary(report: &Report) -> String {
             model.and_then(|m| result_of(m, name)?.estimates.first().cloned())
         };
         let Some(last) = of(report.models.last()) else { continue };
-        let note = match of(report.models.first()).filter(|_| report.models.len() > 1) {
+        let beside = report.models.len() > 1 && !report.counts_tokens_apart(name, &last.metric);
+        let note = match of(report.models.first()).filter(|_| beside) {
             Some(first) => format!("{}; {}: {}", interval(&last), report.models[0].model.name, short(&first)),
             None => interval(&last),
         };
@@ -79,7 +80,8 @@ fn interval(estimate: &Estimate) -> String {
 fn methods(report: &Report) -> String {
     let mut text =
         "<p>Each number is a mean or ratio over items with its 95 % interval (Wilson's for proportions, else a \
-        bootstrap over items) and n. Differences are paired by item; the items are drawn together.</p>\n"
+        bootstrap) and n items; where several items are of one prompt, context or row, intervals draw these. Differences are \
+        paired by item, and each prompt is drawn with all its items in both models.</p>\n"
             .to_owned();
     let header = ["model", "from", "made by", "arithmetic", "chat template", "identity"].map(str::to_owned);
     let row = |model: &crate::result::ModelResult| {
@@ -120,9 +122,15 @@ fn results(report: &Report) -> String {
                 Some(estimate) => cell(&estimate.to_string()),
                 None => cell("n = 0"),
             });
-            std::iter::once(format!("<th scope=\"row\">{}</th>", escape(metric))).chain(cells).collect()
+            let name = escape(&tokens::marked(report, name, metric));
+            std::iter::once(format!("<th scope=\"row\">{name}</th>")).chain(cells).collect()
         };
         text += &table(&header, &metrics.iter().map(row).collect::<Vec<_>>());
+        let apart = report.apart(name, metrics.iter().map(String::as_str));
+        if !apart.is_empty() {
+            let why = tokens::why(report, name);
+            text += &format!("<p class=\"note\">{}: {}</p>\n", escape(&apart.join(", ")), escape(&why));
+        }
         let notes: Vec<String> = of_models.iter().flatten().flat_map(|result| result.notes.clone()).collect();
         let mut seen = HashSet::new();
         for note in notes.iter().filter(|note| seen.insert((*note).clone())) {

@@ -9,9 +9,11 @@ pub(super) use section::{sections, title};
 
 use super::Material;
 use super::measured::Measured;
+use super::strength;
 use crate::facet;
 use serde::Serialize;
-use statistics::bradley_terry::{self, Comparison, Outcome, Ties};
+use statistics::bradley_terry::{Comparison, Outcome};
+use statistics::length_controlled;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One person's judgement of some answers to one prompt.
@@ -42,6 +44,8 @@ pub struct Judged {
     pub flags: BTreeMap<String, bool>,
     /// Its length in characters.
     pub characters: usize,
+    /// A hash of its words.
+    pub words: String,
 }
 
 /// All judgements of one source.
@@ -88,6 +92,10 @@ pub struct ModelVerdict {
     pub win_rate: Option<Measured>,
     /// Comparisons with the baseline.
     pub comparisons: usize,
+    /// Of these won, tied and lost.
+    pub strict: [u64; 3],
+    /// The win rate at equal lengths.
+    pub length_controlled: Option<Measured>,
     /// Bradley–Terry strength with ties (Davidson) as Elo points around 1000.
     pub strength: Option<Measured>,
     /// Share of yes.
@@ -158,6 +166,8 @@ fn of_source(
         ratings: written().filter(|answer| answer.model.as_ref() == Some(model) && answer.rating.is_some()).count(),
         win_rate: told.win_rate(all, model),
         comparisons: all.iter().map(|j| told.against(j, model).1 as usize).sum(),
+        strict: told.strict(model),
+        length_controlled: told.length_controlled(model),
         strength: strengths.as_ref().ok().and_then(|found| found[idx]),
         flags: told.flags(model),
         model: model.clone(),
@@ -198,16 +208,44 @@ impl Told<'_> {
         Measured::ratio(name, &prompts.into_values().collect::<Vec<_>>())
     }
 
+    /// Every comparison of a model with the baseline in one judgement: its points, and how much longer its answer is.
+    fn compared(&self, judgement: &Judgement, model: &str) -> Vec<(f64, f64)> {
+        let Some(baseline) = self.baseline.filter(|baseline| *baseline != model) else { return Vec::new() };
+        let ranked = |name: &str| -> Vec<(f64, f64)> {
+            let own = judgement.answers.iter().filter(|answer| answer.model.as_deref() == Some(name));
+            own.filter_map(|answer| Some((answer.rank?, answer.characters as f64))).collect()
+        };
+        let (ours, theirs) = (ranked(model), ranked(baseline));
+        let compare = |ours: &(f64, f64), theirs: &(f64, f64)| (points(ours.0, theirs.0), ours.1 - theirs.1);
+        ours.iter().flat_map(|ours| theirs.iter().map(move |theirs| compare(ours, theirs))).collect()
+    }
+
     /// Points of a model against the baseline in one judgement, and how many comparisons.
     fn against(&self, judgement: &Judgement, model: &str) -> (f64, f64) {
-        let Some(baseline) = self.baseline.filter(|baseline| *baseline != model) else { return (0.0, 0.0) };
-        let ranks = |name: &str| -> Vec<f64> {
-            let own = judgement.answers.iter().filter(|answer| answer.model.as_deref() == Some(name));
-            own.filter_map(|answer| answer.rank).collect()
-        };
-        let (ours, theirs) = (ranks(model), ranks(baseline));
-        let points = ours.iter().flat_map(|ours| theirs.iter().map(move |theirs| points(*ours, *theirs)));
-        points.fold((0.0, 0.0), |(sum, n), points| (sum + points, n + 1.0))
+        self.compared(judgement, model).iter().fold((0.0, 0.0), |(sum, n), (points, _)| (sum + points, n + 1.0))
+    }
+
+    /// Comparisons won, tied and lost.
+    fn strict(&self, model: &str) -> [u64; 3] {
+        let all: Vec<f64> = self.all.iter().flat_map(|j| self.compared(j, model)).map(|found| found.0).collect();
+        [1.0, 0.5, 0.0].map(|wanted| all.iter().filter(|points| **points == wanted).count() as u64)
+    }
+
+    /// The win rate at equal lengths; `None` where nothing was compared.
+    fn length_controlled(&self, model: &str) -> Option<Measured> {
+        let mut prompts: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
+        for judgement in self.all {
+            let found = self.compared(judgement, model);
+            if !found.is_empty() {
+                prompts.entry(&judgement.prompt).or_default().extend(found);
+            }
+        }
+        let prompts: Vec<Vec<(f64, f64)>> = prompts.into_values().collect();
+        Measured::of("length-controlled", prompts.len(), |drawn| {
+            let (points, longer): (Vec<f64>, Vec<f64>) =
+                drawn.iter().flat_map(|&at| prompts[at].iter().copied()).unzip();
+            length_controlled::fit(&points, &longer).map_or(f64::NAN, |found| found.win_rate)
+        })
     }
 
     fn win_rate(&self, all: &[&Judgement], model: &str) -> Option<Measured> {
@@ -267,18 +305,7 @@ impl Told<'_> {
                 }
             }
         }
-        let prompts: Vec<Vec<Comparison>> = prompts.into_values().collect();
-        let fit = |drawn: &[usize]| {
-            let comparisons: Vec<Comparison> = drawn.iter().flat_map(|&idx| prompts[idx].iter().copied()).collect();
-            bradley_terry::fit(self.models.len(), &comparisons, Ties::Davidson, 0.0)
-        };
-        fit(&(0..prompts.len()).collect::<Vec<_>>()).map_err(|error| error.to_string())?;
-        let strength = |model: usize| {
-            Measured::of("strengths", prompts.len(), |drawn| {
-                fit(drawn).map_or(f64::NAN, |found| bradley_terry::as_elo(found.theta[model], 1000.0))
-            })
-        };
-        Ok((0..self.models.len()).map(strength).collect())
+        strength::strengths(self.models.len(), &prompts.into_values().collect::<Vec<_>>())
     }
 
     /// Ratings and win rates by what rows say, and by labeler.

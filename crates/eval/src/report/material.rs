@@ -2,8 +2,12 @@
 
 use super::best_of_n::{self, BestOfN};
 use super::calibration::RewardAccuracy;
+use super::duels::Fought;
 use super::judgement::Judgement;
+use super::origin;
+use super::role::Role;
 use crate::EvalError;
+use crate::duel;
 use crate::result::{self, Evaluation};
 use run::config::Layers;
 use run::{Lineage, PpoConfig, RunFolder};
@@ -20,10 +24,14 @@ pub struct Material {
     pub runs: Vec<TrainingRun>,
     /// What `helpmate reject` sampled.
     pub best_of_n: Vec<BestOfN>,
+    /// What `helpmate eval duel` left.
+    pub duels: Vec<Fought>,
     /// What people, or models in their place, said.
     pub judgements: Vec<Judgement>,
     /// The model that win rates are against; else the SFT model, else the first.
     pub baseline: Option<String>,
+    /// What models are, where it is said instead of told by their runs: name and role.
+    pub roles: Vec<(String, Role)>,
     /// Groups of labelers whose judgements no model was trained on.
     pub held_out_groups: Vec<String>,
 }
@@ -39,6 +47,9 @@ pub struct TrainingRun {
     pub lineage: Lineage,
     /// The coefficient of the pretraining mix; absent where nothing was mixed in, or the stage isn't PPO.
     pub mix: Option<f64>,
+    /// Whether an SFT run saw nothing but rows that templates worded. Its files are looked at where they still hold what
+    /// they held then.
+    pub templates: bool,
     /// Rollouts of an iteration, of PPO.
     pub rollouts: Option<usize>,
     /// How right the reward model is that it made.
@@ -52,18 +63,21 @@ pub struct TrainingRun {
 }
 
 impl Material {
-    /// Adds what a folder holds: an evaluation, a training run (or its `final/`), or what `helpmate reject` wrote.
+    /// Adds what a folder holds: an evaluation, a training run (or its `final/`), a duel, or what `helpmate reject` wrote.
     pub fn add(&mut self, folder: &Path) -> Result<(), EvalError> {
         let run = if folder.ends_with("final") { folder.parent().unwrap_or(folder) } else { folder };
         if folder.join(result::FILE).is_file() {
             self.evaluations.push(Evaluation::read(folder)?);
         } else if is_run(run) {
             self.runs.push(TrainingRun::read(run)?);
+        } else if folder.join(duel::FILE).is_file() {
+            let (record, pairs) = duel::Record::read(folder)?;
+            self.duels.push(Fought { record, pairs });
         } else if folder.join("reject.json").is_file() {
             self.best_of_n.push(best_of_n::read(folder)?);
         } else {
-            let problem =
-                "found none of evaluation.json, lineage.json with config.toml (a training run) and reject.json";
+            let problem = "found none of evaluation.json, lineage.json with config.toml (a training run), duel.json and \
+                           reject.json";
             return Err(EvalError::NotAnEvaluation { path: folder.to_path_buf(), problem: problem.to_owned() });
         }
         Ok(())
@@ -106,6 +120,7 @@ impl TrainingRun {
             name,
             path: folder.to_path_buf(),
             mix,
+            templates: lineage.stage == "sft" && origin::all_templates(&lineage.data, folder),
             rollouts,
             accuracy,
             metrics: lines("metrics.jsonl")?,

@@ -1,7 +1,7 @@
 //! Numbers by part: categories, use-cases, languages, labelers, what was held out.
 
 use super::block::Section;
-use super::{FEW, Report, result_of};
+use super::{FEW, Report, result_of, tokens};
 use crate::estimate::Estimate;
 use crate::result::{ItemResult, ModelResult};
 use crate::{facet, run, task};
@@ -126,6 +126,9 @@ pub(super) fn section(report: &Report) -> Section {
             cells
         };
         section.table(&head, table.parts.iter().map(row).collect());
+        if report.counts_tokens_apart(&table.task, &table.metric) {
+            section.note(format!("{}: {}", table.metric, tokens::why(report, &table.task)));
+        }
         let few = table.parts.iter().filter(|part| part.n < FEW).count();
         if few > 0 {
             section.note(format!(

@@ -2,7 +2,7 @@
 
 use super::block::Section;
 use super::role::Role;
-use super::{Report, result_of};
+use super::{Report, result_of, tokens};
 use crate::estimate::Estimate;
 use crate::result::ModelResult;
 use chart::{Axis, Dot, DotPlot, Figure, Group, Look, Point, Series};
@@ -15,10 +15,12 @@ pub(super) fn section(report: &Report) -> Section {
         return section;
     }
     let tasks = report.tasks();
-    section.text("The first number of each task, in the order in which a model comes to be: base, with worked examples, SFT, PPO, PPO-ptx.");
-    section.figures(figures(report, &tasks));
-    let mut order: Vec<usize> = (0..report.models.len()).collect();
-    order.sort_by_key(|&idx| (report.models[idx].model.parameters, report.roles[idx]));
+    section.text(
+        "The first number of each task, in the order in which a model comes to be: base, with worked examples, \
+         template-tuned (FLAN, T0), SFT, PPO, PPO-ptx.",
+    );
+    let order = order(report);
+    section.figures(figures(report, &tasks, &order));
     let row = |&idx: &usize| {
         let model = &report.models[idx];
         let found = |task: &&str| main(model, task).map_or_else(|| "n = 0".to_owned(), ToString::to_string);
@@ -32,7 +34,22 @@ pub(super) fn section(report: &Report) -> Section {
         format!("{task}: {metric}")
     }));
     section.table(&head, order.iter().map(row).collect());
+    let of_tokens = tasks.iter().filter(|task| report.counts_tokens_apart(task, &first_metric(report, task)));
+    for task in of_tokens {
+        section.note(format!("{task}: {}", tokens::why(report, task)));
+    }
     section
+}
+
+/// Small models first, each size in the order in which a model comes to be.
+fn order(report: &Report) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..report.models.len()).collect();
+    order.sort_by_key(|&idx| (report.models[idx].model.parameters, report.roles[idx]));
+    order
+}
+
+fn first_metric(report: &Report, task: &str) -> String {
+    report.models.iter().find_map(|model| main(model, task)).map_or_else(String::new, |found| found.metric.clone())
 }
 
 /// The first number of a task.
@@ -49,7 +66,10 @@ fn size(model: &ModelResult) -> String {
 }
 
 /// Over size where there are several, with a line a role; else dots.
-fn figures(report: &Report, tasks: &[&str]) -> Vec<String> {
+fn figures(report: &Report, tasks: &[&str], order: &[usize]) -> Vec<String> {
+    // Numbers that count tokens have no common axis where the tokens differ.
+    let comparable = |task: &&&str| !report.counts_tokens_apart(task, &first_metric(report, task));
+    let tasks: Vec<&str> = tasks.iter().filter(comparable).copied().collect();
     let mut sizes: Vec<u64> = report.models.iter().filter_map(|model| model.model.parameters).collect();
     sizes.sort_unstable();
     sizes.dedup();
@@ -63,10 +83,11 @@ fn figures(report: &Report, tasks: &[&str]) -> Vec<String> {
     };
     let group = |task: &&str| {
         let metric = report.models.iter().find_map(|model| main(model, task)).map_or("", |found| &found.metric);
-        let dots = report.models.iter().map(|model| dot(model, task)).collect();
+        let dots = order.iter().map(|&idx| dot(&report.models[idx], task)).collect();
         Group { name: format!("{task}: {metric}"), dots }
     };
-    let series = report.colours().zip(&report.models).map(|(colour, model)| (model.model.name.clone(), colour));
+    let colours: Vec<usize> = report.colours().collect();
+    let series = order.iter().map(|&idx| (report.models[idx].model.name.clone(), colours[idx]));
     let plot = DotPlot {
         title: "First number of each task, with 95 % intervals".into(),
         axis: Axis::new("share of items"),
@@ -114,19 +135,32 @@ mod tests {
             fixture::model("rl", "h", 40, 30),
             fixture::model("mixed", "h", 40, 31),
             fixture::model("start", "h", 40, 9),
+            fixture::model("flan", "h", 40, 12),
+            fixture::model("tuned", "h", 40, 20),
         ];
         models[0].model.lineage = serde_json::json!({"stage": "ppo"});
         models[1].model.lineage = serde_json::json!({"stage": "ppo"});
         models[1].model.mix = Some(27.8);
         models[2].model.lineage = serde_json::Value::Null;
+        models[3].model.templates = true;
         let report = fixture::report(models.clone());
         let text = super::section(&report).markdown();
         let at = |line: &str| text.find(line).unwrap_or_else(|| panic!("{line} in {text}"));
-        assert!(
-            at("| start | base | not told | 0.2250 [") < at("| rl | PPO |")
-                && at("| rl | PPO |") < at("| mixed | PPO-ptx |")
-        );
-        assert_eq!(super::section(&report).html().matches("<figure>").count(), 1);
+        let columns = [
+            "| start | base | not told | 0.2250 [",
+            "| flan | template-tuned (FLAN/T0) | not told | 0.3000 [",
+            "| tuned | SFT |",
+            "| rl | PPO |",
+            "| mixed | PPO-ptx |",
+        ];
+        assert!(columns.windows(2).all(|pair| at(pair[0]) < at(pair[1])), "{text}");
+        // The figure has the same order, and a colour each.
+        let html = super::section(&report).html();
+        assert_eq!(html.matches("<figure>").count(), 1);
+        let key = |name: &str| html.find(&format!(">{name}</text>")).unwrap_or_else(|| panic!("{name} in {html}"));
+        let names = ["start", "flan", "tuned", "rl", "mixed"];
+        assert!(names.windows(2).all(|pair| key(pair[0]) < key(pair[1])));
+        assert!(html.contains("class=\"c6\""), "the template-tuned one's");
         // Two sizes: the same number over parameters, and small models first.
         models[0].model.parameters = Some(2_000_000);
         models[2].model.parameters = Some(8_000_000);

@@ -10,8 +10,7 @@ use serde::Serialize;
 
 /// Tasks of published data sets, or of text: what a base model can already do. Instruction following, truthfulness of
 /// written answers, toxicity and diversity are what reinforcement is for, or reported elsewhere.
-const PUBLIC: &[&str] =
-    &["multiple_choice", "rank_classification", "truthfulqa_mc", "generation", "math", "perplexity"];
+const PUBLIC: &[&str] = &["multiple_choice", "rank_classification", "truthfulqa_mc", "generation", "perplexity"];
 
 /// A reinforced model beside the SFT model that it began as.
 #[derive(Clone, Debug, Serialize)]
@@ -104,7 +103,7 @@ pub(super) fn section(report: &Report) -> Section {
     }
     section.table(&["compared", "metric", "before", "after", "difference", "n", "verdict"], rows);
     section.note(
-        "Paired by item, items drawn with replacement, 95 %. Metrics that merely describe have no better side. Not \
+        "Paired by item, prompts drawn with replacement, 95 %. Metrics that merely describe have no better side. Not \
          corrected for how many are compared.",
     );
     section
@@ -123,7 +122,7 @@ fn row(name: &str, d: &Difference) -> Vec<String> {
         Verdict::CantSay => "can't say",
     };
     let (a, b) = (format!("{:.4}", d.a), format!("{:.4}", d.b));
-    vec![name.to_owned(), format!("{}/{}", d.task, d.metric), a, b, interval, d.n.to_string(), verdict.to_owned()]
+    vec![name.to_owned(), format!("{}/{}", d.task, d.metric), a, b, interval, d.told_n(), verdict.to_owned()]
 }
 
 /// Changes of the metrics that lie between 0 and 1; others have scales of their own.
@@ -156,6 +155,13 @@ fn figure(taxes: &[&Tax]) -> String {
 mod tests {
     use super::*;
     use crate::report::fixture;
+
+    #[test]
+    fn public_tasks_are_tasks() {
+        for name in PUBLIC {
+            assert!(crate::task::find(name).is_ok(), "{name}");
+        }
+    }
 
     #[test]
     fn the_mix_is_told_from_plain_ppo_and_both_stand_beside_their_sft_model() {

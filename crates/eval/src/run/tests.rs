@@ -1,6 +1,7 @@
 //! Tasks on a tiny model: the same numbers however they are batched, cached or interrupted.
 
 use super::*;
+use crate::estimate::Method;
 use crate::subject::SubjectOptions;
 use crate::task;
 use kernels::Device;
@@ -192,4 +193,33 @@ fn divergence_needs_a_reference_and_is_0_from_itself() {
     let result = run(task::find("kl").unwrap(), &settings, &mut subject, &mut options).unwrap();
     assert!(result.estimates.iter().filter(|e| e.metric != "tokens").all(|e| e.value == Some(0.0)), "{result:?}");
     assert_ne!(bench.subject().identity(), subject.identity());
+}
+
+#[test]
+fn items_of_one_context_or_row_are_drawn_together() {
+    let bench = Bench::new();
+    // Twenty-one items about seven questions.
+    let settings = Settings { data: Some(bench.data(&choices(21))), ..Settings::default() };
+    let result = bench.run("multiple_choice", &settings, false, FOREVER).unwrap();
+    assert_eq!((result.n_items, result.n_clusters()), (21, 7));
+    assert!(
+        result.estimates.iter().all(|estimate| estimate.method != Method::Wilson),
+        "Wilson's takes items for independent"
+    );
+    let clusters: Vec<&Option<String>> = result.items.iter().map(|item| &item.cluster).collect();
+    assert!(clusters[0].is_some() && clusters[0] == clusters[7] && clusters[0] != clusters[1]);
+    // Seven items about seven questions are what they are.
+    let settings = Settings { limit: Some(7), ..settings };
+    let alone = bench.run("multiple_choice", &settings, false, FOREVER).unwrap();
+    assert_eq!(alone.n_clusters(), 7);
+    assert!(alone.items.iter().all(|item| item.cluster.is_none()) && alone.estimates[0].method == Method::Wilson);
+    // Renderings of a row by two templates, whose contexts differ.
+    let rendering = |i: usize| {
+        let (row, template) = (i / 2, if i.is_multiple_of(2) { "short" } else { "long" });
+        json!({"row": row, "template": template, "prompt": format!("{template} of {row}"), "choices": ["a", "b"], "gold": 0})
+    };
+    let rows: Vec<Value> = (0..12).map(rendering).collect();
+    let settings = Settings { data: Some(bench.data(&rows)), ..Settings::default() };
+    let rendered = bench.run("rank_classification", &settings, false, FOREVER).unwrap();
+    assert_eq!((rendered.n_items, rendered.n_clusters()), (12, 6));
 }

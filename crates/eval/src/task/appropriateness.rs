@@ -84,9 +84,6 @@ impl Task for Appropriateness {
     fn respondent(&self) -> Respondent {
         Respondent::People
     }
-    fn by_prompt(&self) -> bool {
-        true
-    }
     fn data(&self) -> Data {
         Data::File(
             "judgements, as `helpmate label export --content ratings` writes them: `prompt`, `completion`, `origin` (or \

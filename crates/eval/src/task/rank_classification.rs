@@ -54,6 +54,11 @@ impl Task for RankClassification {
             source: row.source()?,
         }])
     }
+    fn cluster(&self, item: &Item) -> String {
+        // The row, where it is told: its renderings by several templates.
+        let row = item.slice.as_ref().and_then(|template| item.id.strip_suffix(&format!("/{template}")));
+        row.map_or_else(|| item.cluster(), |row| format!("row {row}"))
+    }
     fn score(&self, item: &Item, answer: &Answer, _: &Settings) -> Result<Vec<Score>, EvalError> {
         let Answer::Choices { conditional, .. } = answer else { return Ok(Vec::new()) };
         let scores: Vec<f64> = conditional.iter().map(|l| l.sum).collect();

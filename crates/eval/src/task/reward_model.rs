@@ -63,9 +63,6 @@ impl Task for RewardModel {
     fn respondent(&self) -> Respondent {
         Respondent::Reward
     }
-    fn by_prompt(&self) -> bool {
-        true
-    }
     fn data(&self) -> Data {
         Data::File(
             "rows with `prompt` and `completions` (each `text`, `rank`), or `prompt`, `chosen`, `rejected`; optional \

@@ -11,8 +11,9 @@ use std::path::Path;
 /// Compare two evaluations item by item; exit 4 when something got worse
 ///
 /// A and B are folders that `helpmate eval run --out` wrote, each with one model, or FOLDER@NAME for one of several. A
-/// metric regresses when the 95 % interval of its paired difference B − A lies on its bad side. Items are drawn together
-/// with replacement; the sign test is Holm-corrected over everything compared.
+/// metric regresses when the 95 % interval of its paired difference B − A lies on its bad side. Prompts are drawn with
+/// replacement, each with all its rows in both: several rows of one prompt don't narrow the interval. The sign test is over
+/// prompts too, Holm-corrected over everything compared.
 #[derive(Args)]
 #[command(after_help = "Example:\n  helpmate eval compare evals/base evals/sft --metric instructions/prompt_strict")]
 pub struct Compare {
@@ -90,7 +91,7 @@ fn describe(comparison: &Comparison) -> String {
             number(d.a),
             number(d.b),
             change(d),
-            d.n.to_string(),
+            d.told_n(),
             format!("{better}/{same}/{worse}"),
             format!("{:.3}", d.sign_p_holm),
             detectable,

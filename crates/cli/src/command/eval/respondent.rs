@@ -85,6 +85,7 @@ pub fn people(
             primer: String::new(),
             parameters: None,
             mix: None,
+            templates: false,
             lineage: Value::Null,
         };
         done(ModelResult { model: facts, tasks: results })?;
@@ -160,6 +161,7 @@ fn facts(name: &str, spec: &str, scorer: &dyn Scorer) -> Result<(SubjectFacts, O
         primer: String::new(),
         parameters,
         mix: None,
+        templates: false,
         lineage,
     };
     Ok((facts, left_out))

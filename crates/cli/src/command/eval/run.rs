@@ -333,6 +333,7 @@ impl Run {
             primer: primer.to_owned(),
             parameters: Some(model.parameter_counts().0 as u64),
             mix: mix(&path),
+            templates: templates(&path),
             lineage: lineage(&path),
         };
         let mut results = Vec::new();
@@ -421,6 +422,12 @@ pub(super) fn lineage(path: &Path) -> Value {
     let run = path.parent().map(|run| run.join("lineage.json"));
     let text = run.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or(Value::Null)
+}
+
+/// Whether a model was fine-tuned on nothing but what templates worded.
+fn templates(path: &Path) -> bool {
+    let run = path.parent().filter(|run| run.join("lineage.json").is_file());
+    run.and_then(|run| ::eval::report::TrainingRun::read(run).ok()).is_some_and(|run| run.templates)
 }
 
 /// The coefficient of the pretraining mix that a model was reinforced with.

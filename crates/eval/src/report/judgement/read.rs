@@ -114,5 +114,6 @@ fn answer(fields: &Map<String, Value>, text: &str, rank: Option<f64>) -> Result<
     let flags = fields.get("flags").and_then(Value::as_object).or(said);
     let flag = |(name, value): (&String, &Value)| Some((name.clone(), value.as_bool()?));
     let flags = flags.into_iter().flatten().filter_map(flag).collect();
-    Ok(Judged { model, rank, rating, flags, characters: words.chars().count() })
+    let characters = words.chars().count();
+    Ok(Judged { model, rank, rating, flags, characters, words: hash::bytes(words.as_bytes()) })
 }

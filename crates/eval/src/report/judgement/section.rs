@@ -5,6 +5,7 @@ use crate::report::FEW;
 use crate::report::Report;
 use crate::report::block::Section;
 use crate::report::measured::{Measured, shown};
+use crate::report::strength;
 use chart::{Axis, Dot, DotPlot, Figure, Group, Look, Point, Series};
 use std::collections::BTreeSet;
 
@@ -51,7 +52,16 @@ fn section(report: &Report, verdicts: &Verdicts) -> Section {
     section.figures(figures(report, verdicts));
     let baseline = verdicts.baseline.as_deref().unwrap_or("none");
     let against = format!("win rate against {baseline}");
-    let head = ["model", "parameters", "rating, 1 to 7", "the same, labeler-centred", &against, "strength, Elo points"];
+    let head = [
+        "model",
+        "parameters",
+        "rating, 1 to 7",
+        "the same, labeler-centred",
+        &against,
+        "won / tied / lost",
+        "the win rate at equal lengths",
+        "strength, Elo points",
+    ];
     section.table(&head, models.iter().map(|model| row(model, baseline)).collect());
     if let Some(why) = &verdicts.no_strengths {
         section.text(format!("Strengths (Bradley–Terry with ties): can't say; {why}."));
@@ -68,7 +78,8 @@ fn section(report: &Report, verdicts: &Verdicts) -> Section {
     section.note(
         "Intervals are of 95 % by bootstrap over prompts, of which n says how many: what people say of one prompt isn't \
          independent. A win rate counts every pair of an answer of the model and one of the baseline in one ranking, 1 won, ½ \
-         tied, 0 lost. Labeler-centred: less each labeler's mean, plus everybody's. Strengths: Davidson's model of ties, \
+         tied, 0 lost. At equal lengths: what it would be if both answers had as many characters (length-controlled, arXiv \
+         2404.04475, without instruction difficulties). Labeler-centred: less each labeler's mean, plus everybody's. Strengths: Davidson's model of ties, \
          400 points are odds of 10 to 1.",
     );
     section
@@ -84,16 +95,24 @@ fn row(model: &ModelVerdict, baseline: &str) -> Vec<String> {
         Some(found) => format!("{found}; {} comparisons", model.comparisons),
         None => "n = 0".to_owned(),
     };
-    let strength = model.strength.as_ref().map_or_else(
-        || "can't say".to_owned(),
-        |found| match found.interval {
-            Some([low, high]) => format!("{:.0} [{low:.0}, {high:.0}] (n = {})", found.value, found.n),
-            None => format!("{:.0} (n = {}: no interval)", found.value, found.n),
-        },
-    );
+    let is_baseline = model.model == baseline;
+    let [won, tied, lost] = model.strict;
+    let strict =
+        if is_baseline || model.comparisons == 0 { "–".to_owned() } else { format!("{won} / {tied} / {lost}") };
+    let at_equal_lengths = if is_baseline { "–".to_owned() } else { shown(model.length_controlled.as_ref()) };
+    let strength = strength::shown(model.strength.as_ref());
     let parameters =
         model.parameters.map_or_else(|| "not told".to_owned(), |n| format!("{:.2} million", n as f64 / 1e6));
-    vec![model.model.clone(), parameters, ratings(&model.rating), ratings(&model.centred), win_rate, strength]
+    vec![
+        model.model.clone(),
+        parameters,
+        ratings(&model.rating),
+        ratings(&model.centred),
+        win_rate,
+        strict,
+        at_equal_lengths,
+        strength,
+    ]
 }
 
 /// Shares of yes to each question.

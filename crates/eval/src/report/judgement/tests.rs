@@ -56,6 +56,7 @@ fn ratings_and_win_rates_worked_by_hand() {
     assert!((win_rate.value - 17.5 / 40.0).abs() < 1e-12 && model("rl").comparisons == 80);
     assert!(win_rate.interval.unwrap()[0] < win_rate.value && win_rate.interval.unwrap()[1] > win_rate.value);
     assert_eq!(model("sft").win_rate, None, "nobody plays against themselves");
+    assert_eq!((model("rl").strict, model("sft").strict), ([30, 10, 40], [0, 0, 0]));
     // Below 3 is rl's 1 and sft's 2, both by Bo.
     assert_eq!((model("rl").flags["hallucination"].value, model("sft").flags["hallucination"].value), (0.5, 0.5));
     // 30 won, 10 tied, 40 lost: below the baseline, and both around 1000.
@@ -107,6 +108,25 @@ fn sources_are_not_pooled_and_a_ranking_is_not_rated_twice() {
         report.verdicts[0]
     );
     assert!(report.limits.iter().any(|limit| limit == "preferred by people: 1 prompts only"), "{:?}", report.limits);
+}
+
+/// The longer answer wins, and rl's is the longer one in three of four prompts: at equal lengths little is left.
+#[test]
+fn the_win_rate_stands_beside_the_one_at_equal_lengths() {
+    let text: String = (0..40)
+        .map(|at| match at % 4 {
+            0 => row(at, "ada", "g", &[("sft", 1, 7), ("rl", 2, 1)]),
+            _ => row(at, "ada", "g", &[("sft", 2, 1), ("rl", 1, 7)]),
+        })
+        .collect();
+    let report = report(Material { judgements: read_text(&text).unwrap(), ..Material::default() });
+    let rl = report.verdicts[0].models.iter().find(|model| model.model == "rl").unwrap();
+    let controlled = rl.length_controlled.unwrap();
+    assert_eq!((rl.win_rate.unwrap().value, rl.strict, controlled.n), (0.75, [30, 0, 10], 40));
+    assert!((controlled.value - 0.5).abs() < 0.2 && controlled.interval.is_some(), "{controlled:?}");
+    let text = report.to_markdown();
+    assert!(text.contains("| won / tied / lost | the win rate at equal lengths |"), "{text}");
+    assert!(text.contains(&format!("| 30 / 0 / 10 | {controlled} |")), "{text}");
 }
 
 /// Two models may say the same words in one ranking: both are rated.
