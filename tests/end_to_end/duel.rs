@@ -80,3 +80,29 @@ fn a_reward_judges_and_the_report_shows_the_duel() {
     let error = place.fails("eval duel --a short.jsonl --b long.jsonl --out out", 2);
     assert!(error.contains("--model"), "{error}");
 }
+
+#[test]
+fn a_judge_that_refuses_or_does_not_answer_loses_nothing_and_makes_no_number_up() {
+    let place = Place::new();
+    answers(&place, "a.jsonl", &["one", "two"]);
+    answers(&place, "b.jsonl", &["eins", "zwei"]);
+    let duel = |address: &str| {
+        format!(
+            "eval duel --a a.jsonl --b b.jsonl --endpoint {address}/v1 --endpoint-model m --chat --attempts 1 --timeout 1 --backoff 0.01 --out out"
+        )
+    };
+    // Nobody ever answers on this socket.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let error = place.fails(&duel(&format!("http://{}", silent.local_addr().unwrap())), 3);
+    assert!(error.contains("what was answered is kept"), "{error}");
+    let stub = Stub::start();
+    stub.reply("/v1/chat/completions", Reply::Status(503));
+    let error = place.fails(&duel(&stub.address), 3);
+    assert!(error.contains("503") && error.contains("what was answered is kept"), "{error}");
+    assert!(!place.path("out/duel.json").exists() && !place.path("out/pairs.jsonl").exists());
+    // It comes back, and likes the second place.
+    let body = json!({"choices": [{"message": {"content": "The second.\n[[B]]"}, "finish_reason": "stop"}]});
+    stub.reply("/v1/chat/completions", Reply::Body(body.to_string().into_bytes()));
+    let found: Value = serde_json::from_str(&place.run(&format!("{} --json", duel(&stub.address)))).unwrap();
+    assert_eq!((&found["n"], &found["off_format"], &found["consistent"]), (&2.into(), &json!([0, 4]), &0.0.into()));
+}

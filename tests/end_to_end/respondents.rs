@@ -1,6 +1,7 @@
 //! `eval run` on tasks that no language model answers, and with scorers that misbehave.
 
 use super::reward_service::{Answer, RewardService};
+use super::stub::{Reply, Stub};
 use super::{Place, stderr};
 use serde_json::{Value, json};
 
@@ -163,4 +164,35 @@ fn a_service_that_talks_nonsense_or_not_at_all_is_told_of() {
     assert!(told.contains("timeout") && told.contains("HELPMATE_SCORER_TIMEOUT"), "{told}");
     let told = place.fails(&format!("{TOXICITY} --scorer nowhere.json --scorer-budget 3"), 2);
     assert!(told.contains("--scorer-budget does nothing"), "{told}");
+}
+
+#[test]
+fn a_model_behind_a_service_writes_and_stands_beside_one_on_this_machine() {
+    let place = Place::new();
+    let rows = (0..6).map(|i| json!({"id": i, "prompt": format!("Say {i}."), "answers": [format!("It is {i}")]}));
+    place.write("rows.jsonl", &rows.map(|row| format!("{row}\n")).collect::<String>());
+    let stub = Stub::start();
+    let body = json!({"choices": [{"message": {"content": "It is 3"}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 4, "completion_tokens": 3}});
+    stub.reply("/v1/chat/completions", Reply::Body(body.to_string().into_bytes()));
+    let service = format!("--endpoint {}/v1 --endpoint-model theirs --attempts 1", stub.address);
+    let run = format!("eval run generation --model tiny {service} --data rows.jsonl --max-new-tokens 4 --out both");
+    place.run(&run);
+    let found = evaluation(&place, "both");
+    let theirs = &found["models"][1];
+    assert_eq!((&found["models"][0]["model"]["name"], &theirs["model"]["name"]), (&"tiny".into(), &"theirs".into()));
+    // One of six is right.
+    assert_eq!(value(&theirs["tasks"][0]["estimates"], "exact_match"), Some(1.0 / 6.0));
+    assert_eq!(stub.asked().len(), 6);
+    // Again: nothing is asked; what counts tokens isn't compared.
+    place.run(&run);
+    assert_eq!(stub.asked().len(), 6);
+    place.run("eval report both --out page.html");
+    assert!(place.read("page.html").contains("the tokenizers differ: tiny"), "{}", place.read("page.html"));
+    // What a service can't say is refused before anything is asked.
+    place.write("text.jsonl", "{\"text\": \"a b c\"}\n");
+    let error = place.fails(&format!("eval run perplexity --data text.jsonl {service}"), 2);
+    assert!(error.contains("perplexity asks for log-probabilities"), "{error}");
+    stub.reply("/v1/chat/completions", Reply::Status(401));
+    let error = place.fails(&format!("eval run generation --data rows.jsonl --max-new-tokens 5 {service}"), 3);
+    assert!(error.contains("401"), "{error}");
 }

@@ -9,6 +9,9 @@ use statistics::{bootstrap, holm, power, sign};
 use std::collections::HashMap;
 use stdx::Seed;
 
+/// The difference that is planned for: three of a hundred.
+pub const POINTS: f64 = 0.03;
+
 /// Everything that was compared.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
@@ -54,6 +57,8 @@ pub struct Difference {
     pub sign_p_holm: f64,
     /// The smallest difference that as many prompts would show four times in five, by the spread of these.
     pub detectable: Option<f64>,
+    /// How many prompts a difference of three points ([`POINTS`]) would take, by the same spread; of shares only.
+    pub n_for_points: Option<usize>,
     /// What it comes to.
     pub verdict: Verdict,
 }
@@ -214,6 +219,9 @@ fn difference(a: &TaskResult, b: &TaskResult, metric: &str, better: Better, scal
         sign_p_holm: sign_p,
         detectable: (scale == Scale::Mean)
             .then(|| power::detectable_mean_difference(pairs.len(), deviation, power::ALPHA, power::POWER).ok())
+            .flatten(),
+        n_for_points: (scale == Scale::Mean && [value_a, value_b].iter().all(|value| (0.0..=1.0).contains(value)))
+            .then(|| power::n_for_mean_difference(POINTS, deviation, power::ALPHA, power::POWER).ok())
             .flatten(),
         verdict: verdict(interval, better),
     }

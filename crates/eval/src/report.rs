@@ -324,9 +324,12 @@ fn limits_of(
     for comparison in comparisons {
         for d in comparison.differences.iter().filter(|d| d.verdict == Verdict::NoDifference) {
             if let Some(detectable) = d.detectable {
+                let needed = d
+                    .n_for_points
+                    .map_or_else(String::new, |n| format!("; to see a 3-point difference you need n = {n}"));
                 limits.push(format!(
-                    "{}/{}: between {} and {} no difference was found; with n = {} one of {detectable:.3} would be seen four times in five, a smaller one less often",
-                    d.task, d.metric, comparison.a, comparison.b, d.n
+                    "{}/{}: between {} and {} no difference was found; with n = {} one of {detectable:.3} would be seen four times in five, a smaller one less often{needed}",
+                    d.task, d.metric, comparison.a, comparison.b, d.told_n()
                 ));
             }
         }

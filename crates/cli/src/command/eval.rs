@@ -6,6 +6,7 @@ mod judge;
 mod report;
 mod respondent;
 pub mod run;
+mod service;
 mod tasks;
 
 use crate::context::Context;

@@ -72,6 +72,8 @@ fn a_regression_lies_beyond_its_interval_in_the_bad_direction() {
     assert!((acc.sign_p - 2f64.powi(-19)).abs() < 1e-15);
     // Holm: both p-values are as small as can be, the smaller counts twice.
     assert!(acc.sign_p_holm >= acc.sign_p && worse.differences.iter().all(|d| d.sign_p_holm < 0.01));
+    // Differences are −1 in twenty and 0 in forty: variance 20·40/60/59 = .22599; (2.80159·.47538/.03)² = 1970.9.
+    assert_eq!((acc.n_for_points, worse.differences[1].n_for_points), (Some(1971), None), "losses are no shares");
     let better = Comparison::new(&bad, &good, &["acc".into()]).unwrap();
     assert_eq!(better.differences.len(), 1);
     assert_eq!(better.differences[0].verdict, Verdict::Better);

@@ -13,7 +13,8 @@ use std::path::Path;
 /// A and B are folders that `helpmate eval run --out` wrote, each with one model, or FOLDER@NAME for one of several. A
 /// metric regresses when the 95 % interval of its paired difference B − A lies on its bad side. Prompts are drawn with
 /// replacement, each with all its rows in both: several rows of one prompt don't narrow the interval. The sign test is over
-/// prompts too, Holm-corrected over everything compared.
+/// prompts too, Holm-corrected over everything compared. `detectable` is the difference that as many prompts would show
+/// four times in five, `n for 3 points` how many prompts a difference of .03 would take.
 #[derive(Args)]
 #[command(after_help = "Example:\n  helpmate eval compare evals/base evals/sft --metric instructions/prompt_strict")]
 pub struct Compare {
@@ -95,6 +96,7 @@ fn describe(comparison: &Comparison) -> String {
             format!("{better}/{same}/{worse}"),
             format!("{:.3}", d.sign_p_holm),
             detectable,
+            d.n_for_points.map_or_else(|| "-".to_owned(), |n| n.to_string()),
             verdict.to_owned(),
         ]
     };
@@ -107,6 +109,7 @@ fn describe(comparison: &Comparison) -> String {
         "better/same/worse",
         "p (Holm)",
         "detectable",
+        "n for 3 points",
         "verdict",
     ];
     let rows: Vec<Vec<String>> = comparison.differences.iter().map(row).collect();

@@ -94,7 +94,7 @@ pub fn people(
 }
 
 /// A task with its progress told.
-fn asked(
+pub fn asked(
     run: &Run,
     name: &str,
     task: &dyn Task,

@@ -1,6 +1,7 @@
 //! `helpmate eval run`.
 
 use super::respondent;
+use super::service::{self, ServiceArguments};
 use crate::arguments::{DtypeOption, ModelArguments};
 use crate::context::Context;
 use crate::error::{CommandError, of_file};
@@ -43,6 +44,8 @@ pub struct Run {
     /// each as [NAME=]M
     #[arg(long, value_name = "M", num_args = 1..)]
     model: Vec<String>,
+    #[command(flatten)]
+    pub(super) service: ServiceArguments,
     /// Reward that `reward_model` measures: reward-model folder or run, rule:NAME[:ARG], or http(s)://…; several may be
     /// given, each as [NAME=]R. Of a run that left a labeler group out (rm.leave_out_group) that group counts by itself
     #[arg(long, value_name = "R", num_args = 1..)]
@@ -123,6 +126,7 @@ impl Run {
         Run {
             tasks: Vec::new(),
             model: vec![model],
+            service: ServiceArguments::none(),
             reward: Vec::new(),
             data: Vec::new(),
             out: None,
@@ -170,9 +174,17 @@ impl Run {
         let first = tasks[0].0.name();
         match respondent {
             Respondent::Model => {
-                respondent::require(&self.model, first, "a model: --model M")?;
+                let service = self.service.endpoint.is_some();
+                if service {
+                    service::refuse(&tasks)?;
+                } else {
+                    respondent::require(&self.model, first, "a model: --model M")?;
+                }
                 for (name, model) in named(&self.model) {
                     done(self.evaluate(context, &name, model, &primer, &tasks)?)?;
+                }
+                if service {
+                    done(service::evaluate(&self, context, self.chat != Chat::Never, &primer, &tasks)?)?;
                 }
             }
             Respondent::Reward => {
@@ -270,6 +282,7 @@ impl Run {
         let no_model = respondent != Respondent::Model;
         let idle = [
             ("--model", no_model && !self.model.is_empty()),
+            ("--endpoint", no_model && self.service.endpoint.is_some()),
             ("--reward", respondent != Respondent::Reward && !self.reward.is_empty()),
             ("--chat", no_model && self.chat != Chat::Auto),
             ("--primer", no_model && self.primer.is_some()),
