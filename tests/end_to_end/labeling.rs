@@ -83,9 +83,7 @@ fn rank_all(browser: &Browser, ranks: [char; 3], reload: bool) {
             browser.wait_text("Draft restored");
             assert_eq!(browser.text("[data-rank=''] [data-count]"), "1", "two of three are still ranked");
         }
-        let before = browser.url();
-        browser.keys(&[ranks[2], key::ENTER]);
-        browser.wait("the next page", || (browser.url() != before).then_some(()));
+        browser.leave(|| browser.keys(&[ranks[2], key::ENTER]));
     }
     browser.wait_text("Nothing is left for you to do");
 }
@@ -102,6 +100,36 @@ fn export(browser: &Browser, url: &str, project: &str, content: &str) -> String 
         .send(body)
         .unwrap();
     response.body_mut().read_to_string().unwrap()
+}
+
+/// What the first command of a fresh checkout shows; every judgement in it says that nobody made it.
+#[test]
+fn a_demonstration_is_there_at_once() {
+    let place = Place::new();
+    let began = std::time::Instant::now();
+    let server = Server::start(&place, "label serve --demo --address 127.0.0.1:0");
+    eprintln!("the demonstration was there after {:.1?}", began.elapsed());
+    let url = &server.url;
+    let agent: ureq::Agent = ureq::Agent::config_builder().max_redirects(0).build().into();
+    let form = "application/x-www-form-urlencoded";
+    let log_in = agent.post(format!("{url}/label/login")).header("content-type", form);
+    let response = log_in.send("name=manager&password=helpmate-demo").unwrap();
+    assert_eq!(response.headers()["location"], "/label");
+    let cookie = response.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let page = |path: &str| {
+        let mut response = agent.get(format!("{url}{path}")).header("cookie", &cookie).call().unwrap();
+        response.body_mut().read_to_string().unwrap()
+    };
+    let export = page("/label/manage/1/export");
+    assert!(export.contains("Demonstration"), "{export}");
+    let csrf = export.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    let rows = agent.post(format!("{url}/label/manage/1/export")).header("cookie", &cookie);
+    let rows = rows.header("content-type", form).send(format!("csrf={csrf}&content=rankings&format=jsonl"));
+    let rows = rows.unwrap().body_mut().read_to_string().unwrap();
+    let sources: Vec<Value> =
+        rows.lines().map(|row| serde_json::from_str::<Value>(row).unwrap()["source"].clone()).collect();
+    assert!(sources.len() > 10 && sources.iter().all(|source| source == "simulated"), "{sources:?}");
+    assert!(page("/label").contains("Next task"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use clap::Args;
 use kernels::Device;
 use model::{LoadOptions, Model, Trainable};
 use record::Prompt;
-use serve::candidates::{Judge, OpenJudge};
+use serve::candidates::{Endpoints, Judge, OpenJudge};
 use serve::metrics::Metrics;
 use serve::worker::{ServedModel, Worker, WorkerLimits};
 use std::path::{Path, PathBuf};
@@ -161,10 +161,15 @@ pub fn judge(rewards: &[String], dtype: DtypeOption, threads: Option<u16>) -> Op
     }))
 }
 
-/// Whether services on the network may be asked for answers, and with which key.
-pub fn endpoints(context: &Context) -> Option<Option<String>> {
-    let key = || ["HELPMATE_API_KEY", "OPENAI_API_KEY"].iter().find_map(|name| std::env::var(name).ok());
-    (!context.offline).then(key)
+/// Whether services on the network may be asked for answers, and the key for one of them.
+pub fn endpoints(context: &Context) -> Option<Endpoints> {
+    let variable = |names: [&str; 2]| names.iter().find_map(|name| std::env::var(name).ok());
+    let key_for = variable(["HELPMATE_API_BASE", "OPENAI_BASE_URL"]);
+    let endpoints = || Endpoints {
+        key: variable(["HELPMATE_API_KEY", "OPENAI_API_KEY"]),
+        key_for: key_for.unwrap_or_else(|| "https://api.openai.com/v1".to_owned()),
+    };
+    (!context.offline).then(endpoints)
 }
 
 impl Judge for Judges {

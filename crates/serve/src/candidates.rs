@@ -6,6 +6,7 @@
 
 use crate::worker::{Refused, Update, Worker};
 use crate::{Log, storable};
+use axum::http::Uri;
 use endpoint::completion::{CompletionClient, CompletionRequest, CompletionSettings};
 use generate::{Request, Sampling, Settings};
 use label::{Actor, Generation, LabelError, NewCandidate, PromptQuery, Store, StoredPrompt};
@@ -33,14 +34,35 @@ pub trait Judge {
 /// Opens the judge on the worker's own thread.
 pub type OpenJudge = Box<dyn FnOnce() -> Result<Box<dyn Judge>, String> + Send>;
 
+/// Models on the network. Which of them is asked says whoever manages a project, in a browser.
+#[derive(Clone, Default)]
+pub struct Endpoints {
+    /// The operator's key, sent as `Authorization: Bearer …`.
+    pub key: Option<String>,
+    /// The address whose service the key is for: no other sees it.
+    pub key_for: String,
+}
+
+impl Endpoints {
+    /// The key for the service at an address, where it is that service's.
+    fn key(&self, address: &str) -> Option<String> {
+        let origin = |address: &str| {
+            let address: Uri = address.parse().ok()?;
+            Some((address.scheme_str()?.to_owned(), address.authority()?.as_str().to_ascii_lowercase()))
+        };
+        let is_its_own = origin(address).is_some_and(|asked| origin(&self.key_for) == Some(asked));
+        self.key.clone().filter(|_| is_its_own)
+    }
+}
+
 /// What the worker works with.
 pub struct Means {
     /// Where the work is.
     pub store: Store,
     /// Models by name.
     pub models: Option<Worker>,
-    /// Whether models on the network may be asked, and with which bearer's token.
-    pub endpoints: Option<Option<String>>,
+    /// Whether models on the network may be asked.
+    pub endpoints: Option<Endpoints>,
     /// Reward models.
     pub judge: Option<OpenJudge>,
     /// Where what went wrong is told.
@@ -101,7 +123,7 @@ enum Failure {
 struct Work {
     store: Store,
     models: Option<Worker>,
-    endpoints: Option<Option<String>>,
+    endpoints: Option<Endpoints>,
     judge: Option<Box<dyn Judge>>,
     log: Log,
 }
@@ -140,12 +162,13 @@ enum Author {
 
 fn author(means: &Work, model: &str) -> Result<Author, Failure> {
     if model.starts_with("http://") || model.starts_with("https://") {
-        let token = means.endpoints.clone().ok_or_else(|| {
+        let endpoints = means.endpoints.as_ref().ok_or_else(|| {
             Failure::Other(format!("{model}: this server asks no other services (the network is switched off)"))
         })?;
         let (base, name) = model.split_once('#').ok_or_else(|| {
             Failure::Other(format!("{model}: expected ADDRESS/v1#MODEL, such as http://localhost:8000/v1#default"))
         })?;
+        let token = endpoints.key(base);
         let settings = CompletionSettings { token, chat: true, ..CompletionSettings::new(base, name) };
         return Ok(Author::Endpoint(CompletionClient::new(settings)));
     }
@@ -231,7 +254,7 @@ fn answers(
                 let request = endpoint_request(generation, &prompt.prompt);
                 let texts: Result<Vec<String>, _> =
                     (0..n).map(|_| client.answer(&request).map(|answer| answer.text)).collect();
-                all.push((prompt, texts?.iter().map(|text| storable(text)).collect()));
+                all.push((prompt, kept(&texts?)));
             }
             Ok(all)
         }
@@ -289,8 +312,12 @@ fn collect(mut receiver: UnboundedReceiver<Update>, n: usize) -> Result<Vec<Stri
     if n_done < n {
         return Err(Failure::Other("the models' thread has stopped".into()));
     }
-    let texts = texts.iter().map(|text| storable(text.trim()));
-    Ok(texts.filter(|text| !text.is_empty()).collect())
+    Ok(kept(&texts))
+}
+
+/// Answers as they are kept; an empty one is none.
+fn kept(texts: &[String]) -> Vec<String> {
+    texts.iter().map(|text| storable(text.trim())).filter(|text| !text.is_empty()).collect()
 }
 
 fn endpoint_request(generation: &Generation, prompt: &Prompt) -> CompletionRequest {
@@ -382,6 +409,24 @@ mod tests {
         check(&[&[50.0, 0.0, 0.0]], 1.0 / 3.0);
         check(&[&[1.0]], 0.0);
         check(&[], 0.0);
+    }
+
+    #[test]
+    fn a_key_goes_to_its_own_service_only() {
+        let endpoints = Endpoints { key: Some("k".to_owned()), key_for: "https://api.example/v1".to_owned() };
+        for (address, is_shown) in [
+            ("https://api.example/v1", true),
+            ("https://API.example/other/v1", true),
+            ("http://api.example/v1", false),
+            ("https://api.example:8443/v1", false),
+            ("https://api.example.evil.example/v1", false),
+            ("https://api.example@evil.example/v1", false),
+            ("https://evil.example/https://api.example/v1", false),
+            ("nonsense", false),
+        ] {
+            assert_eq!(endpoints.key(address).is_some(), is_shown, "{address}");
+        }
+        assert!(Endpoints { key_for: String::new(), ..endpoints }.key("").is_none());
     }
 
     #[test]

@@ -59,12 +59,12 @@ fn two_models_are_compared_by_keyboard_and_what_is_said_is_kept() {
     browser.wait_text("Which answer is better?");
     assert_eq!(browser.run("return document.querySelectorAll('.answer').length"), 2);
     look(&browser, "chat-compare", &mut faults);
-    browser.keys(&['2']);
+    browser.leave(|| browser.keys(&['2']));
     browser.wait_text("preferred");
     browser.fill("#text", "And more");
-    browser.keys(&[driver::key::ENTER]);
+    browser.leave(|| browser.keys(&[driver::key::ENTER]));
     browser.wait_text("Which answer is better?");
-    browser.keys(&['3']);
+    browser.leave(|| browser.keys(&['3']));
     browser.wait_text("equally good");
     browser.press("Show who they are, and end");
     browser.wait_text("is over");

@@ -152,7 +152,8 @@ fn no_request_breaks_the_server() {
             }
             _ => panic!("{}", shown()),
         }
-        if began.elapsed() > TIME {
+        // A slow machine takes the time that it needs for some of either kind.
+        if began.elapsed() > TIME && n_answered > 20 && n_refused > 20 {
             break;
         }
     }

@@ -9,8 +9,12 @@ use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
 
+#[path = "pages/fuzz.rs"]
+mod fuzz;
 #[path = "../../label/tests/store/server.rs"]
 mod server;
+
+use fuzz::no_request_breaks_the_api;
 
 const PASSWORD: &str = "a long password";
 
@@ -163,6 +167,7 @@ scenarios! {
     exports_are_files_that_others_read_and_judgements_come_back,
     an_erased_person_is_gone_and_logged_out,
     tokens_do_what_they_were_made_for,
+    no_request_breaks_the_api,
 }
 
 /// The same pages over a real server, which this test starts and stops; each scenario in a database of its own.

@@ -2,12 +2,16 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 mod common;
 use common::{Server, limits, settings, start_with};
-use label::{Actor, GenerationRequest, NewPrompt, OpenOptions, PromptQuery, Settings, Store, StoredPrompt};
-use record::Prompt;
+use label::{
+    Actor, GenerationRequest, MakeTasks, NewPerson, NewPrompt, Next, OpenOptions, PromptQuery, Role, Settings, Store,
+    StoredPrompt, TaskKind,
+};
+use record::{Prompt, Source};
 use serde_json::json;
-use serve::candidates::{Candidates, Judge, Means};
+use serve::candidates::{Candidates, Endpoints, Judge, Means, OpenJudge};
 use serve::collect::{CollectSettings, Collector};
 use serve::keys::Keys;
+use serve::worker::Worker;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -25,7 +29,7 @@ fn all_prompts(store: &Store, project: label::Id) -> Vec<StoredPrompt> {
 fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let began = Instant::now();
     while !is_so() {
-        assert!(began.elapsed() < Duration::from_secs(30), "{what}: it never came to that");
+        assert!(began.elapsed() < Duration::from_secs(120), "{what}: it never came to that");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -104,50 +108,103 @@ impl Judge for ByLength {
     }
 }
 
+/// A worker for these answers, judged by their length.
+fn candidates(store: &Store, models: Option<Worker>, endpoints: Option<Endpoints>) -> Candidates {
+    let log: serve::Log = Arc::new(|message| eprintln!("{message}"));
+    let judge: OpenJudge = Box::new(|| Ok(Box::new(ByLength) as Box<dyn Judge>));
+    Candidates::start(Means { store: store.clone(), models, endpoints, judge: Some(judge), log }).unwrap()
+}
+
+/// A project with prompts and no answers.
+fn unanswered(store: &Store, texts: &[&str]) -> label::Id {
+    let settings = Settings { overlap: 1, ..Settings::instructgpt() };
+    let project = store.create_project(Actor::Operator, "rank", &settings).unwrap().id;
+    let new: Vec<NewPrompt> = texts.iter().map(|text| NewPrompt::new(Prompt::Text((*text).into()))).collect();
+    store.add_prompts(Actor::Operator, project, &new).unwrap();
+    project
+}
+
+/// Asks for answers and waits for the end of it; what went wrong.
+fn generate(store: &Store, project: label::Id, request: &GenerationRequest) -> Option<String> {
+    let id = store.add_generation(Actor::Operator, project, request).unwrap();
+    let state = || store.generations(project).unwrap().into_iter().find(|generation| generation.id == id).unwrap();
+    wait_until("the end of a generation", || ["done", "failed"].contains(&&state().state[..]));
+    state().error
+}
+
+fn wanted(model: &str) -> GenerationRequest {
+    GenerationRequest { model: model.into(), k: 3, max_new_tokens: 12, temperature: 1.0, top_p: 1.0, seed: 5 }
+}
+
 #[test]
 fn candidates_are_written_once_and_the_queue_is_ordered_by_doubt() {
     let (_folder, store) = store();
-    let project = store.create_project(Actor::Operator, "rank", &Settings::instructgpt()).unwrap().id;
     let texts = ["Once upon a time", "The sea is", "A list of three things", "x", "Why is it so?"];
-    let new: Vec<NewPrompt> = texts.iter().map(|text| NewPrompt::new(Prompt::Text((*text).into()))).collect();
-    store.add_prompts(Actor::Operator, project, &new).unwrap();
+    let project = unanswered(&store, &texts);
     let server = common::start();
-    let request =
-        GenerationRequest { model: "tiny".into(), k: 3, max_new_tokens: 12, temperature: 1.0, top_p: 1.0, seed: 5 };
-    let log: serve::Log = Arc::new(|message| eprintln!("{message}"));
-    let start = || {
-        Candidates::start(Means {
-            store: store.clone(),
-            models: Some(server.worker.clone()),
-            endpoints: None,
-            judge: Some(Box::new(|| Ok(Box::new(ByLength) as Box<dyn Judge>))),
-            log: log.clone(),
-        })
-        .unwrap()
-    };
-    let state = |id: label::Id| store.generations(project).unwrap().into_iter().find(|g| g.id == id).unwrap();
-    let is_over = |id: label::Id| {
-        matches!(&format!("{:?}", state(id).state).to_lowercase()[..], "done" | "\"done\"" | "failed" | "\"failed\"")
-    };
-    let running = start();
-    let first = store.add_generation(Actor::Operator, project, &request).unwrap();
-    wait_until("the first generation", || is_over(first));
-    assert_eq!(state(first).error, None);
+    let running = candidates(&store, Some(server.worker.clone()), None);
+    assert_eq!(generate(&store, project, &wanted("tiny")), None);
     let of = |prompt: &StoredPrompt| store.candidates(Actor::Operator, prompt.id).unwrap();
     let before: Vec<usize> = all_prompts(&store, project).iter().map(|prompt| of(prompt).len()).collect();
     assert!(before.iter().all(|n| (1..=3).contains(n)), "{before:?}");
-    assert!(all_prompts(&store, project).iter().any(|prompt| prompt.priority > 0.0), "doubt orders the queue");
+    // What labelers get first is what the reward model knows least about.
+    store.make_tasks(Actor::Operator, project, &MakeTasks::of(TaskKind::Rank)).unwrap();
+    let new = NewPerson { name: "ada".into(), password: None, role: Role::Labeler, group: String::new() };
+    let ada = store.add_person(Actor::Operator, &new).unwrap().id;
+    let mut doubts: Vec<f64> = Vec::new();
+    while let Next::Task(task) = store.next_task(ada, project, &[]).unwrap() {
+        let prompt =
+            all_prompts(&store, project).into_iter().find(|prompt| Some(&prompt.prompt) == task.prompt.as_ref());
+        doubts.push(prompt.unwrap().priority);
+        store.skip(ada, &task.lease, "Something else").unwrap();
+    }
+    assert!(doubts.len() > 1 && doubts.is_sorted_by(|a, b| a >= b), "{doubts:?}");
+    assert!(doubts[0] > *doubts.last().unwrap(), "some are doubted more than others: {doubts:?}");
     // The answers are there: nothing is written twice. A model that isn't served is said so.
-    let nobody = GenerationRequest { model: "nobody".into(), ..request.clone() };
-    let wrong = store.add_generation(Actor::Operator, project, &nobody).unwrap();
-    wait_until("the wrong generation", || is_over(wrong));
-    assert!(state(wrong).error.unwrap().contains("not served here (models: tiny, other)"));
+    let error = generate(&store, project, &wanted("nobody")).unwrap();
+    assert!(error.contains("not served here (models: tiny, other)"), "{error}");
+    drop(running);
+}
+
+#[test]
+fn candidates_come_from_any_service_that_speaks_the_api() {
+    let (_folder, store) = store();
+    let project = unanswered(&store, &["Once upon a time", "The sea is"]);
+    // Any such service: here this program's own, with a key.
+    let server = start_with(limits(), settings(), |app| app.keys = Keys::parse("labels 0123456789abcdef").unwrap());
+    let service = format!("{}#tiny", server.url("/v1"));
+    let answers = || -> Vec<(String, Option<Source>)> {
+        let of = |prompt: &StoredPrompt| store.candidates(Actor::Operator, prompt.id).unwrap();
+        let answers = all_prompts(&store, project).iter().flat_map(of).collect::<Vec<_>>();
+        answers.into_iter().map(|answer| (answer.origin, answer.source)).collect()
+    };
+    // A server that was told to ask nobody asks nobody, and says so.
+    let alone = candidates(&store, None, None);
+    let error = generate(&store, project, &wanted(&service)).unwrap();
+    assert!(error.contains("the network is switched off"), "{error}");
+    drop(alone);
+    // The operator's key is shown to the service that it is for, and to no address that a manager types.
+    let keyed = |key_for: String| Some(Endpoints { key: Some("0123456789abcdef".into()), key_for });
+    let elsewhere = candidates(&store, None, keyed("http://elsewhere.example/v1".into()));
+    let error = generate(&store, project, &wanted(&service)).unwrap();
+    assert!(error.contains("401"), "{error}");
+    drop(elsewhere);
+    let running = candidates(&store, None, keyed(server.url("/v1")));
+    let error = generate(&store, project, &wanted(&server.url("/v1"))).unwrap();
+    assert!(error.contains("expected ADDRESS/v1#MODEL"), "{error}");
+    let error = generate(&store, project, &wanted(&format!("{}#nobody", server.url("/v1")))).unwrap();
+    assert!(error.contains("nobody"), "{error}");
+    assert_eq!(answers(), []);
+    assert_eq!(generate(&store, project, &wanted(&service)), None);
+    let found = answers();
+    assert!((2..=6).contains(&found.len()), "{found:?}");
+    assert!(found.iter().all(|answer| *answer == (service.clone(), Some(Source::Model))), "{found:?}");
     drop(running);
 }
 
 #[test]
 fn tokens_of_the_database_are_keys_when_their_scope_says_so() {
-    use label::{NewApiToken, NewPerson, Role, Scope};
+    use label::{NewApiToken, Scope};
     let (_folder, store) = store();
     let new = NewPerson { name: "ada".into(), password: None, role: Role::Manager, group: String::new() };
     let ada = store.add_person(Actor::Operator, &new).unwrap();

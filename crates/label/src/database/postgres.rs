@@ -160,13 +160,13 @@ pub struct Open<'a> {
 impl Open<'_> {
     pub fn rows(&mut self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>> {
         let statement = self.prepare(sql)?;
-        let rows = self.transaction.query(&statement, &references(parameters));
+        let rows = self.transaction.query(&statement, &references(parameters)?);
         rows.map_err(failure(self.name, "query"))?.iter().map(|row| self.row(row)).collect()
     }
 
     pub fn change(&mut self, sql: &str, parameters: &[Value]) -> Result<u64> {
         let statement = self.prepare(sql)?;
-        self.transaction.execute(&statement, &references(parameters)).map_err(failure(self.name, "write"))
+        self.transaction.execute(&statement, &references(parameters)?).map_err(failure(self.name, "write"))
     }
 
     pub fn script(&mut self, sql: &str) -> Result<()> {
@@ -199,8 +199,12 @@ impl Open<'_> {
     }
 }
 
-fn references(parameters: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
-    parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
+/// What goes to the server. Its texts hold no NUL: whoever sends one (a name, a lease, a search) is told so.
+fn references(parameters: &[Value]) -> Result<Vec<&(dyn ToSql + Sync)>> {
+    if parameters.iter().any(|value| matches!(value, Value::Text(text) if text.contains('\0'))) {
+        return Err(LabelError::invalid("text", "a NUL character", "text without one"));
+    }
+    Ok(parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect())
 }
 
 impl ToSql for Value {

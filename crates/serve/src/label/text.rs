@@ -33,12 +33,28 @@ impl Text {
         let n_characters = text.chars().count();
         let long = n_characters > LONG_CHARACTERS || text.lines().count() > LONG_LINES;
         let html = if n_characters > MARKDOWN_MAX { plain(text) } else { markdown(text, Lines::Kept) };
-        Text { html, long, n_characters, language: language.filter(|tag| is_language_tag(tag)).map(str::to_owned) }
+        let language = language.filter(|tag| is_language_tag(tag)).or_else(|| script_language(text));
+        Text { html, long, n_characters, language: language.map(str::to_owned) }
     }
 }
 
 fn is_language_tag(tag: &str) -> bool {
     (2..=35).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+/// The language that a text's script tells: Chinese, Japanese and Korean share characters that fonts draw and voices read
+/// differently, so a browser must know which it is. Kana are Japanese; without them, Han characters are Chinese.
+fn script_language(text: &str) -> Option<&'static str> {
+    let mut han = false;
+    for character in text.chars().take(LONG_CHARACTERS) {
+        match character {
+            '\u{3041}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' => return Some("ja"),
+            '\u{1100}'..='\u{11ff}' | '\u{ac00}'..='\u{d7a3}' => return Some("ko"),
+            '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{20000}'..='\u{323af}' => han = true,
+            _ => {}
+        }
+    }
+    han.then_some("zh")
 }
 
 fn plain(text: &str) -> String {
@@ -181,6 +197,16 @@ mod tests {
         assert!(Text::new(&"語".repeat(1_601), Some("ja")).long);
         assert_eq!(Text::new("x", Some("a\"b")).language, None);
         assert_eq!(Text::new("x", Some("pt-BR")).language.as_deref(), Some("pt-BR"));
+        for (text, language) in [
+            ("春です。", Some("ja")),
+            ("春天到了", Some("zh")),
+            ("봄 春", Some("ko")),
+            ("لماذا", None),
+            ("spring", None),
+        ] {
+            assert_eq!(Text::new(text, None).language.as_deref(), language, "{text}");
+        }
+        assert_eq!(Text::new("春", Some("ja")).language.as_deref(), Some("ja"));
         assert_eq!(opening("a\n b  c", 4), "a b…");
     }
 

@@ -221,17 +221,14 @@ impl Browser {
 
     /// Clicks on a button or a link with this text, and waits until the page that it leads to is there.
     pub fn press(&self, text: &str) {
-        self.run("window.__old = true");
         let script = "const wanted = arguments[0];
             const all = [...document.querySelectorAll('main button, main a, main summary, header button, header a')];
             const shown = all.filter((e) => e.checkVisibility() && e.textContent.trim().startsWith(wanted));
             shown[0]?.click();
             return shown.length;";
-        let n = self.run_with(script, &json!([text]));
-        assert!(n.as_u64() > Some(0), "no button {text:?} at {}: {}", self.url(), self.text("body"));
-        self.wait("the next page", || {
-            let is_new = self.run("return !window.__old && document.readyState === 'complete'");
-            (is_new == true).then_some(())
+        self.leave(|| {
+            let n = self.run_with(script, &json!([text]));
+            assert!(n.as_u64() > Some(0), "no button {text:?} at {}: {}", self.url(), self.text("body"));
         });
     }
 
@@ -248,6 +245,17 @@ impl Browser {
         let script = "const e = document.querySelector(arguments[0]); e.value = arguments[1];
             e.dispatchEvent(new Event('input', {bubbles: true})); e.dispatchEvent(new Event('change', {bubbles: true}));";
         self.run_with(script, &json!([css, text]));
+    }
+
+    /// Does what leads to another page, and waits until that is whole: one that is still coming takes the place of the
+    /// next, and its scripts hear no keys.
+    pub fn leave(&self, act: impl FnOnce()) {
+        self.run("window.__old = true");
+        act();
+        self.wait("the next page", || {
+            let is_new = self.run("return !window.__old && document.readyState === 'complete'");
+            (is_new == true).then_some(())
+        });
     }
 
     /// Presses keys one after the other, wherever the focus is.

@@ -27,6 +27,15 @@ pub fn of_body(body: &Body) -> String {
     }
 }
 
+/// What it says beyond what stands at each answer.
+pub fn beside_answers(body: &Body) -> String {
+    match body {
+        Body::Rate { .. } | Body::Rank { all_bad: false, .. } => String::new(),
+        Body::Rank { all_bad: true, .. } => "all bad".to_owned(),
+        other => of_body(other),
+    }
+}
+
 /// The ranks that were given, in order: `ranks 1, 2, 2, 4`.
 fn ranks(mut ranks: Vec<u32>) -> String {
     if ranks.is_empty() {

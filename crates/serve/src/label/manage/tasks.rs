@@ -14,7 +14,7 @@ use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::response::Redirect;
 use axum::routing::{get, post};
-use label::{Id, Judgement, MakeTasks, Role, TaskKind, TaskQuery, TaskView};
+use label::{Id, Judgement, MakeTasks, Purpose, Role, TaskKind, TaskQuery, TaskSummary, TaskView};
 use minijinja::Value;
 use minijinja::value::Serde;
 use serde::{Deserialize, Serialize};
@@ -45,8 +45,7 @@ struct TaskRow {
     kind: &'static str,
     purpose: &'static str,
     state: &'static str,
-    n_done: i64,
-    overlap: i64,
+    done: String,
     n_leased: i64,
     priority: String,
 }
@@ -90,8 +89,7 @@ async fn tasks(
             kind: kind_label(task.kind),
             purpose: task.purpose.as_str(),
             state: task.state.as_str(),
-            n_done: task.n_done,
-            overlap: task.overlap,
+            done: done(&task),
             n_leased: task.n_leased,
             priority: if task.priority == 0.0 { String::new() } else { format!("{:.3}", task.priority) },
         })
@@ -107,6 +105,14 @@ async fn tasks(
         Some(made) => page.with("notice", format!("{made} tasks made.")),
         None => page,
     })
+}
+
+/// How many judgements there are, and of how many; a known answer is asked of everybody.
+fn done(task: &TaskSummary) -> String {
+    match task.purpose {
+        Purpose::Gold | Purpose::Qualification => task.n_done.to_string(),
+        Purpose::Ordinary | Purpose::Adjudication => format!("{} of {}", task.n_done, task.overlap),
+    }
 }
 
 async fn make(
@@ -147,7 +153,7 @@ fn judgement_view(judgement: &Judgement, task: &TaskView, names: &BTreeMap<Id, S
     let ids: Vec<Id> = task.candidates.iter().map(|candidate| candidate.id).collect();
     let places = judgement.body.places(&ids);
     let cell = |id: &Id| {
-        let rank = places.iter().find(|place| place.candidate == *id).map(|place| format!("rank {}", place.rank));
+        let rank = places.iter().find(|place| place.candidate == *id).map(|place| format!("rank\u{a0}{}", place.rank));
         let rating = judgement.body.ratings().iter().find(|rating| rating.candidate == *id);
         let fields = rating.map(|rating| summary::of_fields(&rating.fields)).filter(|text| !text.is_empty());
         rank.into_iter().chain(fields).collect::<Vec<_>>().join("; ")
@@ -156,7 +162,7 @@ fn judgement_view(judgement: &Judgement, task: &TaskView, names: &BTreeMap<Id, S
     JudgementView {
         who: format!("{}{corrected}", names.get(&judgement.person).map_or("somebody erased", String::as_str)),
         cells: ids.iter().map(cell).collect(),
-        summary: summary::of_body(&judgement.body),
+        summary: summary::beside_answers(&judgement.body),
         notes: summary::notes(&judgement.body).to_owned(),
         source: judgement.source.as_str(),
         when: when::minute(judgement.created_ms),
