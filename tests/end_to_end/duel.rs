@@ -88,12 +88,12 @@ fn a_judge_that_refuses_or_does_not_answer_loses_nothing_and_makes_no_number_up(
     answers(&place, "b.jsonl", &["eins", "zwei"]);
     let duel = |address: &str| {
         format!(
-            "eval duel --a a.jsonl --b b.jsonl --endpoint {address}/v1 --endpoint-model m --chat --attempts 1 --timeout 1 --backoff 0.01 --out out"
+            "eval duel --a a.jsonl --b b.jsonl --endpoint {address}/v1 --endpoint-model m --chat --attempts 1 --backoff 0.01 --out out"
         )
     };
     // Nobody ever answers on this socket.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let error = place.fails(&duel(&format!("http://{}", silent.local_addr().unwrap())), 3);
+    let error = place.fails(&format!("{} --timeout 1", duel(&format!("http://{}", silent.local_addr().unwrap()))), 3);
     assert!(error.contains("what was answered is kept"), "{error}");
     let stub = Stub::start();
     stub.reply("/v1/chat/completions", Reply::Status(503));
