@@ -179,6 +179,11 @@ def folds(out):
         sign = 1 if 2 * sum(longer) > len(longer) else -1
         less = [r - (x if sign > 0 else 1 - x) for r, x in zip(right, longer)]
         print(f"\n{data}, {arm}: less the better of the length baselines, paired by pair: {by_prompt(rows, less)}")
+    for (data, arm, n), (rows, right, _) in everything.items():
+        other = everything.get((data, "rm", n))
+        if arm == "dpo" and other and len(other[0]) == len(rows):
+            less = [d - r for d, r in zip(right, other[1])]
+            print(f"\n{data}: DPO less the reward model, paired by pair: {by_prompt(rows, less)}")
 
 
 def main():
