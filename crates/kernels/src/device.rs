@@ -79,7 +79,7 @@ pub enum DeviceError {
 }
 
 #[cfg(target_arch = "x86_64")]
-mod detect {
+pub(crate) mod detect {
     use std::is_x86_feature_detected as has;
 
     pub fn avx2() -> bool {
@@ -106,7 +106,7 @@ mod detect {
 
     /// CPUID leaf 7, EDX: bit 22 AMX-BF16, bit 24 AMX-TILE (Intel's manual, volume 2, CPUID).
     #[cfg(target_os = "linux")]
-    fn processor_has_amx_bf16() -> bool {
+    pub fn processor_has_amx_bf16() -> bool {
         use std::arch::x86_64::{__cpuid, __cpuid_count};
         let leaves = __cpuid(0).eax;
         leaves >= 7 && {

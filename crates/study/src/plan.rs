@@ -78,7 +78,7 @@ impl Plan {
         }
     }
 
-    /// For a model of a hundred million parameters and the project's own rows: about an hour on two cores.
+    /// For a model of a hundred million parameters and the project's own rows.
     pub fn instructions(seed: u64) -> Plan {
         Plan {
             seed,

@@ -62,17 +62,25 @@ fn the_amx_driver_is_exact_on_whole_numbers() {
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #[test]
 fn the_amx_instructions_are_exact_on_whole_numbers() {
-    if !Isa::Amx.is_available() {
+    let is_emulated = !Isa::Amx.is_available();
+    if is_emulated && crate::device::detect::processor_has_amx_bf16() {
+        eprintln!(
+            "SKIPPED: the processor has tiles, so that not all of their instructions trap, but the system refuses them"
+        );
+        return;
+    }
+    if is_emulated {
         trap::install();
     }
-    is_exact_on_whole_numbers::<super::amx::Hardware>();
-    assert!(Isa::Amx.is_available() || trap::caught() > 1000, "the instructions were not those caught");
+    let ran = is_exact_on_whole_numbers::<super::amx::Hardware>();
+    assert!(!ran || !is_emulated || trap::caught() > 1000, "the instructions were not those caught");
 }
 
-fn is_exact_on_whole_numbers<U: Unit>() {
+/// Whether it could be run.
+fn is_exact_on_whole_numbers<U: Unit>() -> bool {
     if !Isa::Avx512Bf16.is_available() {
         eprintln!("SKIPPED: packing for AMX needs AVX-512 with bf16, which this machine lacks");
-        return;
+        return false;
     }
     let device = Device::with_isa(2, Isa::Portable).expect("always there");
     for (m, n, k) in [(1, 1, 1), (3, 17, 31), (16, 16, 32), (33, 40, 65), (65, 100, 600), (200, 33, 1200)] {
@@ -93,6 +101,7 @@ fn is_exact_on_whole_numbers<U: Unit>() {
             }
         }
     }
+    true
 }
 
 #[test]
