@@ -51,7 +51,8 @@ fn tiles(report: &Report) -> String {
         Some((low, high)) => format!("95 % interval [{}, {}]", number(low), number(high)),
         None => String::new(),
     };
-    let stages = format!("{} questions, {} answers each", report.questions, report.plan.samples);
+    let answers = if report.plan.samples == 1 { "answer" } else { "answers" };
+    let stages = format!("{} questions, {} {answers} each", report.questions, report.plan.samples);
     let tiles = [
         tile(
             &format!("{}: base → SFT", overall.name),
@@ -80,14 +81,17 @@ fn examples(report: &Report) -> String {
         report.plan.example_answers,
         escape(&report.question)
     );
+    // Not every domain's first verdict is that an answer is right.
+    let verdict = report.measures.first().map_or("right", |overall| &overall.name);
     for example in &report.examples {
         let name = report.models.iter().find(|model| model.key == example.model).map_or("", |model| &model.name);
         let _ = write!(
             html,
-            "<section><h3>{}</h3><p class=\"note\">{} different, {} right</p><ul>",
+            "<section><h3>{}</h3><p class=\"note\">{} different, {} {}</p><ul>",
             escape(name),
             example.different,
-            example.right
+            example.right,
+            escape(verdict)
         );
         for (times, answer) in grouped(example) {
             let times = if times > 1 { format!("<b>{times}×</b> ") } else { String::new() };

@@ -101,9 +101,13 @@ pub(super) fn samples(report: &Report) -> String {
             let name = report.models.iter().find(|model| model.key == answer.model).map_or("", |model| &model.name);
             let gold = answer.gold.get(&overall.key).and_then(serde_json::Value::as_f64);
             let mark = match gold {
-                Some(gold) if gold >= 1.0 => "<span class=\"better\" title=\"right as a whole\">✓</span> ",
-                Some(gold) if gold <= 0.0 => "<span class=\"worse\" title=\"not right\">✗</span> ",
-                _ => "",
+                Some(gold) if gold >= 1.0 => {
+                    format!("<span class=\"better\" title=\"{}\">✓</span> ", escape(&overall.name))
+                }
+                Some(gold) if gold <= 0.0 => {
+                    format!("<span class=\"worse\" title=\"not: {}\">✗</span> ", escape(&overall.name))
+                }
+                _ => String::new(),
             };
             let _ = write!(html, "<dt>{}</dt><dd>{mark}{}</dd>", escape(name), escape(&answer.completion));
         }
