@@ -162,6 +162,9 @@ enum What {
         truthfulqa: Option<PathBuf>,
         #[arg(long, default_value_t = 3)]
         rounds: usize,
+        /// GiB of memory to write and give back before each process, where a virtual machine's host is slow to give pages
+        #[arg(long, default_value_t = 0)]
+        touch_memory: usize,
         /// Only rows whose name contains this; may be repeated
         #[arg(long)]
         only: Vec<String>,
@@ -210,11 +213,23 @@ fn main() {
         What::NearDuplicates { documents } => corpora::near_duplicates(documents),
         What::Render { rows } => corpora::render(rows).unwrap_or_else(|error| panic!("{error}")),
         What::World { documents } => measure::world(documents),
-        What::Suite { peer: python, gguf, smollm2, lm_eval, truthfulqa, rounds, only, results } => {
+        What::Suite { peer: python, gguf, smollm2, lm_eval, truthfulqa, rounds, touch_memory, only, results } => {
+            let touch_gib = touch_memory;
             let model = std::env::temp_dir().join("helpmate-bench-model");
             let items = evaluation::scratch(None);
-            let suite =
-                suite::Suite { python, gguf, smollm2, lm_eval, truthfulqa, rounds, only, results, model, items };
+            let suite = suite::Suite {
+                python,
+                gguf,
+                smollm2,
+                lm_eval,
+                truthfulqa,
+                rounds,
+                touch_gib,
+                only,
+                results,
+                model,
+                items,
+            };
             return run_suite(&device, &suite);
         }
         What::Evaluate { which, model, rows, questions, items } => {

@@ -115,10 +115,12 @@ pub fn lora(device: &Device, tokens: usize, n_steps: usize, q8: bool) -> Value {
 /// Loading and one step of 4 × 256 tokens; the caller times the process.
 pub fn first_step(device: &Device, precision: Precision, folder: &Path) -> Value {
     let options = options(precision, Trainable::Everything, false);
+    let start = Instant::now();
     let mut model = Model::load(device, folder, &options).unwrap_or_else(|e| panic!("{e}"));
+    let load = start.elapsed().as_secs_f64();
     let (batch, request, derivatives) = packed_sequences(4, 256, model.config().vocab_size);
     let seconds = steps(&mut model, &batch, &request, &derivatives, 1);
-    json!({"step_s": seconds[0], "peak_bytes": peak_memory()})
+    json!({"load_s": load, "step_s": seconds[0], "peak_bytes": peak_memory()})
 }
 
 /// Texts of the shipped world, tables and sentences made beforehand.

@@ -178,6 +178,9 @@ pub struct Suite {
     pub results: PathBuf,
     /// A model folder of the SmolLM2-135M shape.
     pub model: PathBuf,
+    /// Memory that is written and given back before each process, in GiB: a virtual machine whose host takes back what is
+    /// free gets its first pages so slowly that they, and not the engines, would be measured.
+    pub touch_gib: usize,
 }
 
 impl Suite {
@@ -217,14 +220,15 @@ impl Suite {
             match row.peer {
                 Peer::Harness(arguments) => {
                     if let Some(python) = &self.lm_eval {
-                        peers.push(timed(Command::new(python).arg(harness_script()).args(self.filled(arguments)))?);
+                        peers
+                            .push(self.timed(Command::new(python).arg(harness_script()).args(self.filled(arguments)))?);
                     }
                 }
                 Peer::Python(arguments) | Peer::Trl(arguments) => {
                     if let Some(python) = &self.python {
                         let mut command = Command::new(python);
                         command.arg(script()).args(self.filled(arguments)).envs(row.environment.iter().copied());
-                        peers.push(timed(&mut command)?);
+                        peers.push(self.timed(&mut command)?);
                     }
                 }
                 Peer::LlamaCpp(dtype, arguments) => {
@@ -232,12 +236,12 @@ impl Suite {
                         let mut command = Command::new(python);
                         let file = gguf.join(format!("{dtype}.gguf"));
                         command.arg(script()).args(["llama-cpp", "--model"]).arg(file).args(arguments);
-                        peers.push(timed(&mut command)?);
+                        peers.push(self.timed(&mut command)?);
                     }
                 }
                 Peer::Text(_, arguments) => {
                     if let Some(python) = &self.python {
-                        peers.push(timed(Command::new(python).arg(text_script()).args(arguments))?);
+                        peers.push(self.timed(Command::new(python).arg(text_script()).args(arguments))?);
                     }
                 }
                 Peer::Ourselves(arguments) => peers.push(self.ours(arguments)?),
@@ -279,14 +283,33 @@ impl Suite {
             "name": row.name, "figure": row.figure, "ours": a, "peer": b, "ratio": ratio(a, b), "peer_name": peer_name,
             "ours_peak_bytes": median(&ours, "peak_bytes"), "peer_peak_bytes": median(&peers, "peak_bytes"),
             "peak_ratio": ratio(median(&ours, "peak_bytes"), median(&peers, "peak_bytes")),
-            "check": checks.0, "peer_check": checks.1, "rounds": self.rounds, "ours_all": all(&ours, row.figure), "peer_all": all(&peers, row.figure),
+            "check": checks.0, "peer_check": checks.1, "rounds": self.rounds, "touched_gib": self.touch_gib, "ours_all": all(&ours, row.figure), "peer_all": all(&peers, row.figure),
             "ours_last": last, "same_answers": same, "accuracy": [median(&ours, "accuracy"), median(&peers, "accuracy")],
             "commit": commit(), "machine": machine(), "unix_time": seconds_since_epoch(),
         }))
     }
 
+    /// Runs a measurement; its last line of output is the result, to which the whole process's time is added.
+    fn timed(&self, command: &mut Command) -> std::io::Result<Value> {
+        let mut memory = kernels::elementwise::zeroed(self.touch_gib << 28);
+        memory.iter_mut().step_by(1024).for_each(|x| *x = std::hint::black_box(1.0));
+        drop(memory);
+        let started = Instant::now();
+        let output = command.stderr(Stdio::piped()).output()?;
+        let seconds = started.elapsed().as_secs_f64();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let last = text.lines().last().unwrap_or_default();
+        match serde_json::from_str::<Value>(last) {
+            Ok(mut value) if output.status.success() => {
+                value["process_s"] = json!(seconds);
+                Ok(value)
+            }
+            _ => Err(std::io::Error::other(format!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr)))),
+        }
+    }
+
     fn ours(&self, arguments: &[&str]) -> std::io::Result<Value> {
-        timed(Command::new(std::env::current_exe()?).args(self.filled(arguments)))
+        self.timed(Command::new(std::env::current_exe()?).args(self.filled(arguments)))
     }
 
     fn filled(&self, arguments: &[&str]) -> Vec<String> {
@@ -321,22 +344,6 @@ fn same_answers(ours: Option<&Value>, theirs: Option<&Value>) -> Option<(usize, 
 
 fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../xtask/peer/bench.py")
-}
-
-/// Runs a measurement; its last line of output is the result, to which the whole process's time is added.
-fn timed(command: &mut Command) -> std::io::Result<Value> {
-    let started = Instant::now();
-    let output = command.stderr(Stdio::piped()).output()?;
-    let seconds = started.elapsed().as_secs_f64();
-    let text = String::from_utf8_lossy(&output.stdout);
-    let last = text.lines().last().unwrap_or_default();
-    match serde_json::from_str::<Value>(last) {
-        Ok(mut value) if output.status.success() => {
-            value["process_s"] = json!(seconds);
-            Ok(value)
-        }
-        _ => Err(std::io::Error::other(format!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr)))),
-    }
 }
 
 fn all(values: &[Value], figure: &str) -> Vec<f64> {

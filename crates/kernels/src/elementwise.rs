@@ -13,12 +13,13 @@ const GRAIN: usize = 16384;
 /// y += x.
 pub fn add(device: &Device, x: &[f32], y: &mut [f32]) {
     assert_eq!(x.len(), y.len(), "x and y");
-    let shared = SharedMut::new(y);
-    device.pool.split(x.len(), GRAIN, |_, range| {
-        // SAFETY: the ranges of a split don't overlap.
-        let y = unsafe { shared.range(range.clone()) };
-        add_slice(device.isa, &x[range], y);
-    });
+    device.pool.parts(y, GRAIN, |first, y| add_slice(device.isa, &x[first..first + y.len()], y));
+}
+
+/// y = x.
+pub fn copy(device: &Device, x: &[f32], y: &mut [f32]) {
+    assert_eq!(x.len(), y.len(), "x and y");
+    device.pool.parts(y, GRAIN, |first, y| y.copy_from_slice(&x[first..first + y.len()]));
 }
 
 /// Every row of y += bias.
@@ -53,30 +54,19 @@ pub fn add_column_sums(device: &Device, dy: &[f32], stride: usize, d_bias: &mut 
 
 /// y = y·factor.
 pub fn scale(device: &Device, y: &mut [f32], factor: f32) {
-    let shared = SharedMut::new(y);
-    device.pool.split(shared.len(), GRAIN, |_, range| {
-        // SAFETY: the ranges of a split don't overlap.
-        scale_slice(device.isa, unsafe { shared.range(range) }, factor);
-    });
+    device.pool.parts(y, GRAIN, |_, y| scale_slice(device.isa, y, factor));
 }
 
 /// y = value.
 pub fn fill(device: &Device, y: &mut [f32], value: f32) {
-    let shared = SharedMut::new(y);
-    device.pool.split(shared.len(), GRAIN, |_, range| {
-        // SAFETY: the ranges of a split don't overlap.
-        unsafe { shared.range(range) }.fill(value);
-    });
+    device.pool.parts(y, GRAIN, |_, y| y.fill(value));
 }
 
 /// y = y + share·(x − y): an exponential moving average takes x in.
 pub fn blend(device: &Device, y: &mut [f32], x: &[f32], share: f32) {
     assert_eq!(y.len(), x.len(), "y and x");
-    let shared = SharedMut::new(y);
-    device.pool.split(x.len(), GRAIN, |_, range| {
-        // SAFETY: the ranges of a split don't overlap.
-        let y = unsafe { shared.range(range.clone()) };
-        for (y, x) in y.iter_mut().zip(&x[range]) {
+    device.pool.parts(y, GRAIN, |first, y| {
+        for (y, x) in y.iter_mut().zip(&x[first..]) {
             *y += share * (x - *y);
         }
     });
@@ -115,23 +105,13 @@ pub fn scatter_add_rows(device: &Device, x: &[f32], width: usize, ids: &[u32], t
 /// Rounds to bf16, nearest even.
 pub fn to_bf16(device: &Device, x: &[f32], y: &mut [u16]) {
     assert_eq!(x.len(), y.len(), "x and y");
-    let shared = SharedMut::new(y);
-    device.pool.split(x.len(), GRAIN, |_, range| {
-        // SAFETY: the ranges of a split don't overlap.
-        let y = unsafe { shared.range(range.clone()) };
-        round_slice(device.isa, &x[range], y);
-    });
+    device.pool.parts(y, GRAIN, |first, y| round_slice(device.isa, &x[first..first + y.len()], y));
 }
 
 /// Widens from bf16.
 pub fn from_bf16(device: &Device, x: &[u16], y: &mut [f32]) {
     assert_eq!(x.len(), y.len(), "x and y");
-    let shared = SharedMut::new(y);
-    device.pool.split(x.len(), GRAIN, |_, range| {
-        // SAFETY: the ranges of a split don't overlap.
-        let y = unsafe { shared.range(range.clone()) };
-        widen_slice(device.isa, &x[range], y);
-    });
+    device.pool.parts(y, GRAIN, |first, y| widen_slice(device.isa, &x[first..first + y.len()], y));
 }
 
 /// A zeroed buffer on huge pages where the system has them: first touch of small pages is slow on virtual machines.

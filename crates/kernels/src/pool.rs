@@ -82,6 +82,15 @@ impl Pool {
         }
     }
 
+    /// [`Pool::split`] of a slice's elements: `work(first, part)`, `first` being the place of `part[0]` in the slice.
+    pub fn parts<T: Send>(&self, slice: &mut [T], grain: usize, work: impl Fn(usize, &mut [T]) + Sync) {
+        let shared = SharedMut::new(slice);
+        self.split(shared.len(), grain, |_, range| {
+            // SAFETY: the ranges of a split don't overlap.
+            work(range.start, unsafe { shared.range(range) });
+        });
+    }
+
     /// The range of `0..length` that [`Pool::split`] gives to `worker`.
     fn share(&self, length: usize, grain: usize, worker: usize) -> Range<usize> {
         let grain = grain.max(1);

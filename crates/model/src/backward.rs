@@ -118,7 +118,7 @@ impl Model {
         if self.architecture.parallel_residual {
             // Both branches read x, so dL/dx gains from each while dL/d(result) must stay whole until both have read it.
             let mut d_result = std::mem::take(&mut scratch.d_branch);
-            sized(&mut d_result, dx.len()).copy_from_slice(dx);
+            elementwise::copy(&self.device, dx, sized(&mut d_result, dx.len()));
             self.mlp_backward(layer, layer_idx, x, tape, scratch, pass, &d_result[..dx.len()], dx, sink);
             self.attention_backward(
                 layer,
@@ -136,7 +136,7 @@ impl Model {
         } else {
             let middle = &tape.middle[..dx.len()];
             let mut d_result = std::mem::take(&mut scratch.d_branch);
-            sized(&mut d_result, dx.len()).copy_from_slice(dx);
+            elementwise::copy(&self.device, dx, sized(&mut d_result, dx.len()));
             self.mlp_backward(layer, layer_idx, middle, tape, scratch, pass, &d_result[..dx.len()], dx, sink);
             scratch.d_branch = d_result;
             self.attention_backward(layer, layer_idx, x, tape, scratch, pass, None, dx, sink, wants_dx);

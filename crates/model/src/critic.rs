@@ -238,4 +238,7 @@ impl TensorSource for ZeroHead<'_> {
         }
         self.source.read(name, out)
     }
+    fn read_on(&self, device: &Device, name: &str, out: &mut [f32]) -> Result<(), ModelError> {
+        if name == self.name { self.read(name, out) } else { self.source.read_on(device, name, out) }
+    }
 }

@@ -185,7 +185,7 @@ impl Model {
         let Scratch { normed, branch, activated, low, .. } = scratch;
 
         let residual = if architecture.parallel_residual { &mut *next } else { sized(&mut tape.middle, t * d) };
-        residual.copy_from_slice(x);
+        elementwise::copy(&self.device, x, residual);
         let attention = &tape.attention[..t * architecture.query_width()];
         self.add_branch(&layer.output, attention, residual, branch, low, pass, attention_stream(layer_idx));
 
@@ -197,7 +197,7 @@ impl Model {
         let activated = sized(activated, t * architecture.intermediate_size);
         self.activate(up, activated);
         if !architecture.parallel_residual {
-            next.copy_from_slice(middle);
+            elementwise::copy(&self.device, middle, next);
         }
         self.add_branch(&layer.down, activated, next, branch, low, pass, mlp_stream(layer_idx));
     }

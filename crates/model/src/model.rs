@@ -163,19 +163,13 @@ impl Model {
     ) -> Result<Model, ModelError> {
         let mut model = Model::empty(device, config, &crate::config::nowhere(), options, None)?;
         let range = model.architecture.initializer_range;
-        for idx in 0..model.parameters.file_tensors().len() {
-            let tensors = model.parameters.file_tensors();
-            let tensor = &tensors[idx];
-            let is_norm =
-                matches!(tensor.holder, Holder::Vector(v) if v.shape.len() == 1 && v.name.ends_with(".weight"));
-            let is_matrix = tensor.shape.len() == 2;
-            let length = tensor.shape.iter().product();
-            drop(tensors);
-            let mut value = || {
-                if is_matrix { range * normal() } else { f32::from(u8::from(is_norm)) }
-            };
-            let values: Vec<f32> = (0..length).map(|_| value()).collect();
-            parameters::place(&mut model.parameters, device, idx, &values, &mut Vec::new());
+        for (name, shape, place) in model.wanted() {
+            let is_matrix = shape.len() == 2;
+            // Norms begin as one: the only vectors that are weights.
+            let constant = f32::from(u8::from(shape.len() == 1 && name.ends_with(".weight")));
+            let mut value = || if is_matrix { range * normal() } else { constant };
+            let values: Vec<f32> = (0..shape.iter().product()).map(|_| value()).collect();
+            parameters::put(&mut model.parameters, device, &name, &place, &values, &mut Vec::new());
         }
         model.init_adapters(normal);
         model.parameters.repack(device);
@@ -223,27 +217,39 @@ impl Model {
     pub(crate) fn fill(&mut self, source: &dyn TensorSource, path: &Path) -> Result<(), ModelError> {
         let config = self.config.json.clone();
         let fields = Fields { json: &config, path };
-        let wanted: Vec<(String, Vec<usize>)> =
-            self.parameters.file_tensors().into_iter().map(|t| (t.name, t.shape)).collect();
         let scalar = self.family.name(Slot::ScalarHead).to_string() + ".weight";
-        // The first touch of fresh memory takes longest, so all threads share it; what is read goes through two buffers
-        // that are touched once.
-        kernels::elementwise::fill(&self.device, &mut self.parameters.flat, 0.0);
+        // What must be arranged or packed goes through two buffers that are touched once.
         let (mut values, mut arranged) = (Vec::new(), Vec::new());
-        for (idx, (name, shape)) in wanted.iter().enumerate() {
-            if *name == scalar && source.shape(name).is_none() {
+        for (idx, (name, shape, place)) in self.wanted().into_iter().enumerate() {
+            if name == scalar && source.shape(&name).is_none() {
                 continue;
             }
+            let direct = place.direct();
+            let to = match direct.clone() {
+                Some(range) => &mut self.parameters.flat[range],
+                None => {
+                    values.resize(shape.iter().product(), 0.0);
+                    &mut values[..]
+                }
+            };
             // the embedding is the first tensor
-            match self.parameters.grows {
-                true if idx == 0 => readout::read_grown(source, &fields, name, shape, &mut values)?,
-                _ => parameters::read_tensor(source, &fields, name, shape, &mut values)?,
+            match self.parameters.grows && idx == 0 {
+                true => readout::read_grown(source, &self.device, &fields, &name, &shape, to)?,
+                false => parameters::read_tensor(source, &self.device, &fields, &name, &shape, to)?,
             }
-            parameters::place(&mut self.parameters, &self.device, idx, &values, &mut arranged);
+            if direct.is_none() {
+                parameters::put(&mut self.parameters, &self.device, &name, &place, &values, &mut arranged);
+            }
         }
         self.adopt_token();
         self.parameters.repack(&self.device);
         Ok(())
+    }
+
+    /// Name, shape and place of every tensor of the file.
+    fn wanted(&self) -> Vec<(String, Vec<usize>, parameters::Place)> {
+        let tensors = self.parameters.file_tensors();
+        tensors.into_iter().map(|tensor| (tensor.name.clone(), tensor.shape.clone(), tensor.place())).collect()
     }
 
     /// The device.

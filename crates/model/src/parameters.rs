@@ -364,10 +364,11 @@ pub(crate) fn find_name(source: &dyn TensorSource, name: &str) -> Option<String>
 /// Reads one tensor into `values` after checking its shape.
 pub(crate) fn read_tensor(
     source: &dyn TensorSource,
+    device: &Device,
     fields: &Fields,
     name: &str,
     shape: &[usize],
-    values: &mut Vec<f32>,
+    values: &mut [f32],
 ) -> Result<(), ModelError> {
     let found = find_name(source, name)
         .ok_or_else(|| fields.invalid(format!("tensor `{name}` is missing (expected shape {shape:?})")))?;
@@ -375,52 +376,75 @@ pub(crate) fn read_tensor(
     if actual != shape {
         return Err(fields.invalid(format!("tensor `{found}` has shape {actual:?}, expected {shape:?}")));
     }
-    values.resize(shape.iter().product(), 0.0);
-    source.read(&found, values)
+    source.read_on(device, &found, values)
+}
+
+/// Where a tensor of the file belongs.
+pub(crate) struct Place {
+    transform: Transform,
+    n_rows: usize,
+    n_in: usize,
+    goal: Goal,
+}
+
+enum Goal {
+    /// From this element of the flat buffer on.
+    Flat(usize),
+    /// From this row on of the linear that holds the module.
+    Packed(usize),
+}
+
+impl FileTensor<'_> {
+    /// Where its values go.
+    pub fn place(&self) -> Place {
+        match &self.holder {
+            Holder::Vector(vector) => {
+                Place { transform: Transform::Plain, n_rows: 1, n_in: vector.length, goal: Goal::Flat(vector.offset) }
+            }
+            Holder::Bias(offset, part) => {
+                let transform = if part.transform == Transform::Transposed { Transform::Plain } else { part.transform };
+                Place { transform, n_rows: part.n_rows, n_in: 1, goal: Goal::Flat(offset + part.first_row) }
+            }
+            Holder::Weight(linear, part) => {
+                let goal = match &linear.storage {
+                    Storage::Flat { offset, .. } => Goal::Flat(offset + part.first_row * linear.n_in),
+                    _ => Goal::Packed(part.first_row),
+                };
+                Place { transform: part.transform, n_rows: part.n_rows, n_in: linear.n_in, goal }
+            }
+        }
+    }
+}
+
+impl Place {
+    /// The part of the flat buffer that takes the file's values as they are.
+    pub fn direct(&self) -> Option<std::ops::Range<usize>> {
+        match (self.transform, &self.goal) {
+            (Transform::Plain, Goal::Flat(start)) => Some(*start..start + self.n_rows * self.n_in),
+            _ => None,
+        }
+    }
 }
 
 /// Puts a tensor's values (in the file's layout) where they belong, by way of `arranged` where they change places. Packed
 /// copies of flat weights are made by `repack`.
-pub(crate) fn place(
+pub(crate) fn put(
     parameters: &mut Parameters,
     device: &Device,
-    tensor_idx: usize,
+    name: &str,
+    place: &Place,
     values: &[f32],
     arranged: &mut Vec<f32>,
 ) {
-    enum Goal {
-        Flat(usize, usize),
-        Packed(usize),
-    }
-    let tensors = parameters.file_tensors();
-    let tensor = &tensors[tensor_idx];
-    let (kind, n_rows, n_in, goal) = match &tensor.holder {
-        Holder::Vector(vector) => (Transform::Plain, 1, vector.length, Goal::Flat(vector.offset, vector.length)),
-        Holder::Bias(offset, part) => {
-            let kind = if part.transform == Transform::Transposed { Transform::Plain } else { part.transform };
-            (kind, part.n_rows, 1, Goal::Flat(offset + part.first_row, part.n_rows))
-        }
-        Holder::Weight(linear, part) => {
-            let goal = match &linear.storage {
-                Storage::Flat { offset, .. } => {
-                    Goal::Flat(offset + part.first_row * linear.n_in, part.n_rows * linear.n_in)
-                }
-                _ => Goal::Packed(part.first_row),
-            };
-            (part.transform, part.n_rows, linear.n_in, goal)
-        }
-    };
-    let name = tensor.name.clone();
-    drop(tensors);
-    let arranged: &[f32] = if kind == Transform::Plain {
+    let arranged: &[f32] = if place.transform == Transform::Plain {
         values
     } else {
         arranged.resize(values.len(), 0.0);
-        transform(kind, n_rows, n_in, values, arranged, false);
+        transform(place.transform, place.n_rows, place.n_in, values, arranged, false);
         arranged
     };
-    match goal {
-        Goal::Flat(offset, length) => parameters.flat[offset..offset + length].copy_from_slice(arranged),
+    match place.goal {
+        Goal::Flat(start) => parameters.flat[start..start + arranged.len()].copy_from_slice(arranged),
         Goal::Packed(first_row) => {
             let Parameters { embedding, layers, lm_head, .. } = parameters;
             let linears = layers.iter_mut().flat_map(|l| [&mut l.qkv, &mut l.output, &mut l.up, &mut l.down]);

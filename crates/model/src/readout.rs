@@ -217,14 +217,15 @@ impl LayerTape {
 /// The embedding's rows, with zeros for those that the file lacks.
 pub(crate) fn read_grown(
     source: &dyn TensorSource,
+    device: &Device,
     fields: &Fields,
     name: &str,
     shape: &[usize],
-    values: &mut Vec<f32>,
+    values: &mut [f32],
 ) -> Result<(), ModelError> {
     let in_file = parameters::find_name(source, name).and_then(|found| source.shape(&found));
     let rows = in_file.and_then(|shape| shape.first().copied()).unwrap_or(shape[0]).min(shape[0]);
-    parameters::read_tensor(source, fields, name, &[rows, shape[1]], values)?;
-    values.resize(shape[0] * shape[1], 0.0);
-    Ok(())
+    let (known, new) = values.split_at_mut(rows * shape[1]);
+    new.fill(0.0);
+    parameters::read_tensor(source, device, fields, name, &[rows, shape[1]], known)
 }

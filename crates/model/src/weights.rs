@@ -1,5 +1,6 @@
 //! Weight files. Hostile until parsed: every size, offset and count from a file is checked before it is used.
 use crate::ModelError;
+use kernels::Device;
 use serde_json::Value;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,10 @@ pub trait TensorSource {
     fn shape(&self, name: &str) -> Option<Vec<usize>>;
     /// Fills `out` (as many elements as the shape says).
     fn read(&self, name: &str, out: &mut [f32]) -> Result<(), ModelError>;
+    /// The same by all threads of `device`, where that is worth while: the first touch of fresh memory takes longest.
+    fn read_on(&self, _: &Device, name: &str, out: &mut [f32]) -> Result<(), ModelError> {
+        self.read(name, out)
+    }
 }
 
 /// An opened checkpoint: a folder or a GGUF, with `config.json` content and tensors under their Hugging Face names.

@@ -22,7 +22,8 @@ unsafe impl<T: Number> Send for Buffer<T> {}
 unsafe impl<T: Number> Sync for Buffer<T> {}
 
 const LINE: usize = 64;
-const HUGE_PAGE: usize = 2 << 20;
+/// From so many bytes on, memory comes straight from the system: whoever writes to it first, and not this thread, touches it.
+const MAPPED: usize = 256 << 10;
 
 impl<T: Number> Buffer<T> {
     /// So many zeros, whose memory is taken when it is first written to.
@@ -33,7 +34,7 @@ impl<T: Number> Buffer<T> {
         }
         // Large allocations come straight from the system, zero and untouched, so the advice below is in time;
         // asking the allocator for an alignment beyond a few bytes would make it clear (and touch) them itself.
-        let start = if layout.size() >= HUGE_PAGE { huge::map(layout.size()) } else { None };
+        let start = if layout.size() >= MAPPED { mapped::map(layout.size()) } else { None };
         let start = start.unwrap_or_else(|| {
             // SAFETY: the layout's size is not zero.
             NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout))
@@ -51,7 +52,7 @@ impl<T: Number> Buffer<T> {
 impl<T: Number> Drop for Buffer<T> {
     fn drop(&mut self) {
         let layout = Buffer::<T>::layout(self.length);
-        if layout.size() == 0 || (layout.size() >= HUGE_PAGE && huge::unmap(self.start.cast(), layout.size())) {
+        if layout.size() == 0 || (layout.size() >= MAPPED && mapped::unmap(self.start.cast(), layout.size())) {
             return;
         }
         // SAFETY: allocated by `alloc_zeroed` with this layout.
@@ -75,7 +76,7 @@ impl<T: Number> DerefMut for Buffer<T> {
 }
 
 #[cfg(target_os = "linux")]
-mod huge {
+mod mapped {
     use std::ptr::{NonNull, null_mut};
 
     /// Zeroed pages from the system, huge ones where it has them. A system that refuses must refuse `unmap`'s question
@@ -107,7 +108,7 @@ mod huge {
 }
 
 #[cfg(not(target_os = "linux"))]
-mod huge {
+mod mapped {
     use std::ptr::NonNull;
 
     pub(super) fn map(_size: usize) -> Option<NonNull<u8>> {

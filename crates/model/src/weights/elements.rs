@@ -6,6 +6,9 @@ use half::{bf16, f16};
 /// Elements converted at a time: small enough for the first-level cache.
 const CHUNK: usize = 1024;
 
+/// Elements that a thread reads at least; whole blocks of every type of GGUF.
+pub(super) const GRAIN: usize = 1 << 16;
+
 impl Dtype {
     /// As safetensors and GGUF name it.
     pub(super) fn name(self) -> &'static str {
@@ -25,7 +28,7 @@ pub(super) fn width(dtype: Dtype) -> usize {
     }
 }
 
-/// Fills `out` from its little-endian bytes (`out.len() * width(dtype)` of them).
+/// Fills `out` from its little-endian bytes (the first `out.len() * width(dtype)` of them).
 pub(super) fn decode(dtype: Dtype, bytes: &[u8], out: &mut [f32]) {
     match dtype {
         Dtype::F32 => {

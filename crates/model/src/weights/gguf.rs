@@ -14,6 +14,7 @@ mod write;
 use super::map::{Mapped, map_file};
 use super::{invalid, quoted, unsupported};
 use crate::ModelError;
+use kernels::Device;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -75,11 +76,22 @@ impl GgufFile {
     }
     /// Dequantises a tensor, as it lies in the file, into `out` (as many elements as its shape says).
     pub fn read_tensor(&self, name: &str, out: &mut [f32]) -> Result<(), ModelError> {
+        let info = self.readable(name, out.len())?;
+        info.tensor_type.dequantize(self.tensor_bytes(info), out);
+        Ok(())
+    }
+    /// The same by all threads of `device`.
+    fn read_tensor_on(&self, device: &Device, name: &str, out: &mut [f32]) -> Result<(), ModelError> {
+        let info = self.readable(name, out.len())?;
+        info.tensor_type.dequantize_on(device, self.tensor_bytes(info), out);
+        Ok(())
+    }
+    /// What is known of a tensor of `n` elements whose type can be read.
+    fn readable(&self, name: &str, n: usize) -> Result<&TensorInfo, ModelError> {
         let info =
             self.tensors.get(name).ok_or_else(|| invalid(&self.path, format!("tensor {} is missing", quoted(name))))?;
-        if info.shape.iter().product::<usize>() != out.len() {
-            let message =
-                format!("tensor {} has shape {:?}, asked for {} elements", quoted(name), info.shape, out.len());
+        if info.shape.iter().product::<usize>() != n {
+            let message = format!("tensor {} has shape {:?}, asked for {n} elements", quoted(name), info.shape);
             return Err(invalid(&self.path, message));
         }
         if !info.tensor_type.is_readable() {
@@ -88,8 +100,7 @@ impl GgufFile {
                 format!("tensor {} of type {}", quoted(name), info.tensor_type.name()),
             ));
         }
-        info.tensor_type.dequantize(self.tensor_bytes(info), out);
-        Ok(())
+        Ok(info)
     }
     fn tensor_bytes(&self, info: &TensorInfo) -> &[u8] {
         &self.bytes[info.begin..][..info.n_bytes]

@@ -6,7 +6,8 @@ mod write;
 
 use super::map::{Mapped, map_file};
 use super::{TensorSource, elements, invalid, quoted, read_json, unsupported};
-use crate::ModelError;
+use crate::{Dtype, ModelError};
+use kernels::Device;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -40,18 +41,33 @@ impl TensorSource for SafeTensors {
         self.tensors.get(name).map(|entry| entry.shape.clone())
     }
     fn read(&self, name: &str, out: &mut [f32]) -> Result<(), ModelError> {
+        let (dtype, bytes) = self.tensor(name, out.len())?;
+        elements::decode(dtype, bytes, out);
+        Ok(())
+    }
+    fn read_on(&self, device: &Device, name: &str, out: &mut [f32]) -> Result<(), ModelError> {
+        let (dtype, bytes) = self.tensor(name, out.len())?;
+        device.pool.parts(out, elements::GRAIN, |first, part| {
+            elements::decode(dtype, &bytes[first * elements::width(dtype)..], part);
+        });
+        Ok(())
+    }
+}
+
+impl SafeTensors {
+    /// A tensor's type and bytes, which must be `n` elements.
+    fn tensor(&self, name: &str, n: usize) -> Result<(Dtype, &[u8]), ModelError> {
         let entry = self.tensors.get(name).ok_or_else(|| missing(&self.path, name))?;
         let ElementType::Float(dtype) = entry.element_type else {
             let feature = format!("tensor {} of type {} (F32, F16 and BF16 are)", quoted(name), entry.element_type);
             return Err(unsupported(&self.path, feature));
         };
         let bytes = &self.bytes[self.data_start..][entry.begin..entry.end];
-        if bytes.len() != out.len() * elements::width(dtype) {
-            let (name, shape, n) = (quoted(name), &entry.shape, out.len());
+        if bytes.len() != n * elements::width(dtype) {
+            let (name, shape) = (quoted(name), &entry.shape);
             return Err(invalid(&self.path, format!("tensor {name} has shape {shape:?}, asked for {n} elements")));
         }
-        elements::decode(dtype, bytes, out);
-        Ok(())
+        Ok((dtype, bytes))
     }
 }
 
@@ -132,6 +148,9 @@ impl TensorSource for Sharded {
     }
     fn read(&self, name: &str, out: &mut [f32]) -> Result<(), ModelError> {
         self.shard(name).ok_or_else(|| missing(&self.index, name))?.read(name, out)
+    }
+    fn read_on(&self, device: &Device, name: &str, out: &mut [f32]) -> Result<(), ModelError> {
+        self.shard(name).ok_or_else(|| missing(&self.index, name))?.read_on(device, name, out)
     }
 }
 

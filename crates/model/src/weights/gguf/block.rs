@@ -6,6 +6,7 @@
 use crate::Dtype;
 use crate::weights::elements;
 use half::f16;
+use kernels::Device;
 
 /// How the elements of a tensor are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +99,13 @@ impl TensorType {
             "Q6_K" => each_block::<210, 256>(bytes, out, q6_k),
             name => unreachable!("{name} is not readable, which the caller checks"),
         }
+    }
+    /// The same by all threads of `device`.
+    pub(super) fn dequantize_on(self, device: &Device, bytes: &[u8], out: &mut [f32]) {
+        let (block, block_bytes) = self.block();
+        device.pool.parts(out, elements::GRAIN, |first, part| {
+            self.dequantize(&bytes[first / block * block_bytes..], part);
+        });
     }
 }
 

@@ -3,6 +3,7 @@ use super::names::{GgufArchitecture, Layout, to_hugging_face};
 use super::{GgufFile, config};
 use crate::ModelError;
 use crate::weights::{Checkpoint, TensorSource, invalid, quoted, unsupported};
+use kernels::Device;
 use std::collections::BTreeMap;
 
 /// What `transformers` would have for the model in the file. A tensor or a setting that would change the numbers and
@@ -68,14 +69,29 @@ impl TensorSource for GgufTensors {
         self.tensors.get(name).map(|t| t.shape.clone())
     }
     fn read(&self, name: &str, out: &mut [f32]) -> Result<(), ModelError> {
+        self.arranged(name, out, |gguf_name, values| self.file.read_tensor(gguf_name, values))
+    }
+    fn read_on(&self, device: &Device, name: &str, out: &mut [f32]) -> Result<(), ModelError> {
+        self.arranged(name, out, |gguf_name, values| self.file.read_tensor_on(device, gguf_name, values))
+    }
+}
+
+impl GgufTensors {
+    /// What `read` says of the tensor under its name in the file, arranged as Hugging Face's files are.
+    fn arranged(
+        &self,
+        name: &str,
+        out: &mut [f32],
+        read: impl Fn(&str, &mut [f32]) -> Result<(), ModelError>,
+    ) -> Result<(), ModelError> {
         let Some(tensor) = self.tensors.get(name) else {
             return Err(invalid(&self.file.path, format!("tensor {} is missing", quoted(name))));
         };
         if tensor.layout == Layout::Same {
-            return self.file.read_tensor(&tensor.gguf_name, out);
+            return read(&tensor.gguf_name, out);
         }
         let mut values = vec![0.0; out.len()];
-        self.file.read_tensor(&tensor.gguf_name, &mut values)?;
+        read(&tensor.gguf_name, &mut values)?;
         tensor.layout.to_hugging_face(&tensor.shape, &values, out);
         Ok(())
     }

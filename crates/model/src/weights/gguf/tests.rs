@@ -36,6 +36,19 @@ fn every_type_is_dequantised_as_ggml_does_bit_for_bit() {
 }
 
 #[test]
+fn many_threads_dequantise_what_one_does() {
+    let device = kernels::Device::detect(Some(3));
+    let file = GgufFile::open(&fixture("gguf/types.gguf")).unwrap();
+    for name in ["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K"] {
+        let (info, one) = (file.tensor(name).unwrap(), dequantised(&file, name));
+        // more than each thread's least share
+        let mut many = vec![f32::NAN; 400 * one.len()];
+        info.tensor_type.dequantize_on(&device, &file.tensor_bytes(info).repeat(400), &mut many);
+        assert!(many.chunks(one.len()).all(|part| bits(part) == bits(&one)), "{name}");
+    }
+}
+
+#[test]
 fn q8_0_is_quantised_as_ggml_does_bit_for_bit() {
     let file = GgufFile::open(&fixture("gguf/types.gguf")).unwrap();
     let mut bytes = Vec::new();

@@ -57,6 +57,25 @@ fn written_tensors_come_back() {
 }
 
 #[test]
+fn many_threads_read_what_one_does() {
+    let (folder, device) = (tempfile::tempdir().unwrap(), Device::detect(Some(3)));
+    let path = folder.path().join("model.safetensors");
+    // more than each thread's least share, and not a multiple of it
+    let tensors = Plain::new(&[("a", &[3]), ("b", &[333, 1001])]);
+    for dtype in [Dtype::F32, Dtype::F16, Dtype::Bf16] {
+        write(&path, &tensors, dtype).unwrap();
+        let file = SafeTensors::open(&path).unwrap();
+        for (name, _, values) in &tensors.0 {
+            let mut out = vec![f32::NAN; values.len()];
+            file.read_on(&device, name, &mut out).unwrap();
+            assert_eq!(out, read_all(&file, name), "{name} in {dtype:?}");
+        }
+    }
+    let wrong_length = SafeTensors::open(&path).unwrap().read_on(&device, "a", &mut [0.0; 5]).unwrap_err().to_string();
+    assert!(wrong_length.contains("`a` has shape [3], asked for 5"), "{wrong_length}");
+}
+
+#[test]
 fn a_failed_write_leaves_the_old_file_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
