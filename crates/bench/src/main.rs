@@ -180,6 +180,9 @@ enum What {
         #[arg(long, default_value_t = 64)]
         new: usize,
     },
+    /// Writes to so many GiB of memory and ends
+    #[command(hide = true)]
+    TouchMemory { gib: usize },
     /// Writes a folder with random weights in the SmolLM2-135M shape
     WriteModel { folder: PathBuf },
 }
@@ -240,6 +243,10 @@ fn main() {
         What::Serve { model, streams, new } => {
             let dtype = if matches!(arguments.precision, PrecisionName::F32) { "f32" } else { "bf16" };
             serving::serve(&model, dtype, arguments.threads, streams, new)
+        }
+        What::TouchMemory { gib } => {
+            let mut memory = kernels::elementwise::zeroed(gib << 28);
+            return memory.iter_mut().step_by(1024).for_each(|x| *x = std::hint::black_box(1.0));
         }
         What::WriteModel { folder } => shapes::write(&device, &folder),
     };

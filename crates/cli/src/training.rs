@@ -314,6 +314,11 @@ impl Drawing {
                 }
             }
             Event::Step(progress) => self.step(progress),
+            Event::Evaluating { .. } => {
+                if let Some(bar) = &self.bar {
+                    bar.set_message("judging the held-out rows");
+                }
+            }
             Event::Evaluated(train::evaluation::Evaluation {
                 step, held_out_loss, accuracy: Some(accuracy), ..
             }) => {

@@ -1,10 +1,12 @@
 //! The held-out loss.
+use crate::TrainError;
 use crate::data::{Data, DataReport};
 use crate::packing::{Example, micro_batches, sum_log_probs};
 use crate::readout::ReadoutToken;
 use model::{Model, Workspace};
 use run::lineage::Hashed;
 use serde::{Deserialize, Serialize};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A held-out loss.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +20,43 @@ pub struct Evaluation {
     /// Share of held-out pairs ordered right, where a stage learns from preferences; held_out_loss is then its own loss.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
+}
+
+/// What came of judging a model by the held-out rows.
+pub enum HeldOut {
+    /// Their loss.
+    Loss(Evaluation),
+    /// There is none to be had of these rows.
+    None,
+    /// Somebody outside asked to stop before the last of them.
+    Stopped,
+}
+
+impl HeldOut {
+    /// The loss, where there is one.
+    pub fn loss(&self) -> Option<f64> {
+        match self {
+            HeldOut::Loss(evaluation) => Some(evaluation.held_out_loss),
+            HeldOut::None | HeldOut::Stopped => None,
+        }
+    }
+}
+
+/// How a model is judged.
+pub struct Judging<'a> {
+    /// Optimizer steps done before.
+    pub step: u64,
+    /// Most tokens in a micro-batch; `None`: a row at a time.
+    pub budget: Option<usize>,
+    /// Whether somebody outside asked to stop, which is asked before each micro-batch.
+    pub stop: &'a AtomicBool,
+}
+
+impl Judging<'_> {
+    /// Whether to give up.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
 }
 
 /// What a session must know about the rows that it learns from.
@@ -44,14 +83,8 @@ pub trait Material {
     fn asked(&self) -> &[Example] {
         &[]
     }
-    /// The held-out loss of a model; `None` without held-out rows.
-    fn evaluate(
-        &self,
-        model: &Model,
-        budget: Option<usize>,
-        step: u64,
-        workspace: &mut Workspace,
-    ) -> Option<Evaluation>;
+    /// The held-out loss of a model.
+    fn evaluate(&self, model: &Model, how: &Judging, workspace: &mut Workspace) -> Result<HeldOut, TrainError>;
 }
 
 impl Material for Data<Example> {
@@ -73,30 +106,20 @@ impl Material for Data<Example> {
     fn asked(&self) -> &[Example] {
         &self.held_out
     }
-    fn evaluate(
-        &self,
-        model: &Model,
-        budget: Option<usize>,
-        step: u64,
-        workspace: &mut Workspace,
-    ) -> Option<Evaluation> {
-        (!self.held_out.is_empty()).then(|| held_out_loss(model, &self.held_out, budget, step, workspace))
+    /// Σ −log p over all targets ÷ their number, nothing dropped out.
+    fn evaluate(&self, model: &Model, how: &Judging, workspace: &mut Workspace) -> Result<HeldOut, TrainError> {
+        if self.held_out.is_empty() {
+            return Ok(HeldOut::None);
+        }
+        let (mut sum, mut n_targets) = (0.0, 0);
+        for micro in micro_batches(&self.held_out, how.budget) {
+            if how.is_stopped() {
+                return Ok(HeldOut::Stopped);
+            }
+            sum -= sum_log_probs(&model.forward(&micro.batch, &micro.request, workspace));
+            n_targets += micro.request.targets.len() as u64;
+        }
+        let held_out_loss = sum / n_targets as f64;
+        Ok(HeldOut::Loss(Evaluation { step: how.step, held_out_loss, held_out_tokens: n_targets, accuracy: None }))
     }
-}
-
-/// Σ −log p over all targets ÷ their number, nothing dropped out.
-pub fn held_out_loss(
-    model: &Model,
-    rows: &[Example],
-    budget: Option<usize>,
-    step: u64,
-    workspace: &mut Workspace,
-) -> Evaluation {
-    let mut sum = 0.0;
-    let mut n_targets = 0;
-    for micro in micro_batches(rows, budget) {
-        sum -= sum_log_probs(&model.forward(&micro.batch, &micro.request, workspace));
-        n_targets += micro.request.targets.len() as u64;
-    }
-    Evaluation { step, held_out_loss: sum / n_targets as f64, held_out_tokens: n_targets, accuracy: None }
 }

@@ -44,6 +44,11 @@ pub enum Event {
     },
     /// An optimizer step was done.
     Step(Progress),
+    /// The held-out rows are about to be judged, which may take longer than a step.
+    Evaluating {
+        /// Steps done before.
+        step: u64,
+    },
     /// The held-out loss was computed.
     Evaluated(Evaluation),
     /// A checkpoint stands.

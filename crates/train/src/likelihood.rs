@@ -20,10 +20,14 @@ pub(crate) fn run<C: Supervised>(
     let parent = Parent::open(&mut options, sink)?;
     let (_, _, _, train) = options.config.config.sections();
     let data = read(&options.config.config, Seed(train.seed), options.renderer)?;
-    let mut order = Order::new(data.train.len(), train.batch_size, shuffle(train));
-    let mut session = Session::begin(&options, &parent, &data, sink)?;
-    session.evaluate_first(sink)?;
+    let order = Order::new(data.train.len(), train.batch_size, shuffle(train));
+    let session = Session::begin(&options, &parent, &data, sink)?;
+    learn(session, &data, order, sink)
+}
 
+/// The loop.
+fn learn(mut session: Session<'_>, data: &Data, mut order: Order, sink: &mut dyn Sink) -> Result<Outcome, TrainError> {
+    session.evaluate_first(sink)?;
     while session.step() < session.steps {
         session.start_step();
         let batch: Vec<&Example> = order.batch(session.step()).iter().map(|&row| &data.train[row]).collect();

@@ -11,7 +11,7 @@ pub use beside::{Beside, Companion, CompanionKind};
 
 use crate::answers::Answers;
 use crate::average::Average;
-use crate::evaluation::{Evaluation, Material};
+use crate::evaluation::{Evaluation, HeldOut, Judging, Material};
 use crate::event::{Event, Progress, Sink};
 use crate::options::{Outcome, Score};
 use crate::schedule::learning_rate;
@@ -160,12 +160,12 @@ impl<'a> Session<'a> {
         self.state.seconds += seconds;
         self.here = (self.here.0 + 1, self.here.1 + seconds);
         let step = self.state.step;
-        let is_last = step == self.steps;
-        let TrainSection { save_every, eval_every, choose, .. } = self.settings.train;
-        let saves = is_last || (save_every > 0 && step.is_multiple_of(save_every));
-        let evaluates =
-            is_last || (eval_every > 0 && step.is_multiple_of(eval_every)) || (saves && choose == Choose::HeldOutLoss);
-        let evaluation = if evaluates { self.evaluate(sink)? } else { None };
+        let TrainSection { eval_every, choose, .. } = self.settings.train;
+        let saves = self.saves();
+        let evaluates = step == self.steps
+            || (eval_every > 0 && step.is_multiple_of(eval_every))
+            || (saves && choose == Choose::HeldOutLoss);
+        let held_out = if evaluates { self.evaluate(sink)? } else { HeldOut::None };
         let progress = Progress {
             step,
             steps: self.steps,
@@ -178,10 +178,16 @@ impl<'a> Session<'a> {
             tokens_per_second: n_tokens as f64 / seconds,
             seconds: self.state.seconds,
             eta_seconds: (self.steps - step) as f64 * self.here.1 / self.here.0 as f64,
-            held_out_loss: evaluation.map(|evaluation| evaluation.held_out_loss),
+            held_out_loss: held_out.loss(),
             own,
         };
-        self.metrics.append(&progress.to_line())?;
+        if matches!(held_out, HeldOut::Stopped) {
+            // `null` keeps the loss's place among the columns
+            self.state.unfinished = Some(progress.to_line(Some(serde_json::Value::Null)));
+            sink.event(&Event::Step(progress));
+            return Ok(());
+        }
+        self.metrics.append(&progress.to_line(held_out.loss().map(Into::into)))?;
         sink.event(&Event::Step(progress));
         if saves {
             self.save(sink)?;
@@ -189,22 +195,47 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// The held-out loss before the first step. A resumed run has it already.
+    /// The held-out loss before the first step. A resumed run has it already, but perhaps not that of its newest step.
     pub fn evaluate_first(&mut self, sink: &mut dyn Sink) -> Result<(), TrainError> {
         if self.state.step == 0 {
             self.evaluate(sink)?;
+            return Ok(());
+        }
+        let Some(mut line) = self.state.unfinished.take() else {
+            return Ok(());
+        };
+        match self.evaluate(sink)? {
+            HeldOut::Stopped => self.state.unfinished = Some(line), // as its checkpoint says already
+            held_out => {
+                line.insert("held_out_loss".into(), held_out.loss().into());
+                self.metrics.append(&line)?;
+                // Where none is due, the checkpoint of the interruption stands as it is: begun from once more, the same
+                // rows are judged once more.
+                if self.saves() {
+                    self.save(sink)?;
+                }
+            }
         }
         Ok(())
     }
 
-    /// The held-out loss of the weights that would be the model now; `None` without held-out rows.
-    fn evaluate(&mut self, sink: &mut dyn Sink) -> Result<Option<Evaluation>, TrainError> {
-        let (data, budget, step) = (self.data, self.settings.budget, self.state.step);
+    /// Whether a checkpoint is due after the newest step.
+    fn saves(&self) -> bool {
+        let (step, save_every) = (self.state.step, self.settings.train.save_every);
+        step == self.steps || (save_every > 0 && step.is_multiple_of(save_every))
+    }
+
+    /// Judges the weights that would be the model now by the held-out rows.
+    fn evaluate(&mut self, sink: &mut dyn Sink) -> Result<HeldOut, TrainError> {
+        let how = Judging { step: self.state.step, budget: self.settings.budget, stop: self.stop };
+        let (data, step) = (self.data, how.step);
+        sink.event(&Event::Evaluating { step });
         let mut workspace = std::mem::take(&mut self.workspace);
-        let evaluation = self.with_average(|model| data.evaluate(model, budget, step, &mut workspace));
+        let held_out = self.with_average(|model| data.evaluate(model, &how, &mut workspace));
         self.workspace = workspace;
-        let Some(evaluation) = evaluation else {
-            return Ok(None);
+        let held_out = held_out?;
+        let HeldOut::Loss(evaluation) = held_out else {
+            return Ok(held_out);
         };
         self.refuse_unless_finite("held-out loss", evaluation.held_out_loss)?;
         self.evaluations.append(&object(&evaluation))?;
@@ -216,7 +247,7 @@ impl<'a> Session<'a> {
             self.answers = Some(answers);
         }
         sink.event(&Event::Evaluated(evaluation));
-        Ok(Some(evaluation))
+        Ok(held_out)
     }
 
     /// Runs `work` on the averaged weights when there is an average; the weights in training come back unchanged.
@@ -259,6 +290,9 @@ impl<'a> Session<'a> {
         complete: &mut dyn FnMut(&Path) -> Result<(), TrainError>,
         sink: &mut dyn Sink,
     ) -> Result<Outcome, TrainError> {
+        if self.state.unfinished.is_some() {
+            return self.interrupt(sink);
+        }
         if self.saved != Some(self.state.step) {
             self.save(sink)?;
         }
@@ -281,8 +315,8 @@ impl<'a> Session<'a> {
 }
 
 impl Progress {
-    /// A line of `metrics.jsonl`.
-    fn to_line(&self) -> serde_json::Map<String, serde_json::Value> {
+    /// A line of `metrics.jsonl`, with what stands as its held-out loss.
+    fn to_line(&self, held_out_loss: Option<serde_json::Value>) -> serde_json::Map<String, serde_json::Value> {
         let mut line = object(&serde_json::json!({
             "step": self.step,
             "loss": self.loss,
@@ -294,8 +328,8 @@ impl Progress {
             "epoch": self.epoch,
             "seconds": self.seconds,
         }));
-        if let Some(held_out_loss) = self.held_out_loss {
-            line.insert("held_out_loss".into(), held_out_loss.into());
+        if let Some(held_out_loss) = held_out_loss {
+            line.insert("held_out_loss".into(), held_out_loss);
         }
         // a number that doesn't exist (the accuracy of no pairs) is left out
         let own = self.own.iter().filter(|(_, value)| value.is_finite());

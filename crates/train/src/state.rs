@@ -23,6 +23,10 @@ pub struct TrainerState {
     pub seconds: f64,
     /// The seed of every stream.
     pub seed: u64,
+    /// The step's line of `metrics.jsonl`, where the run was stopped while its held-out rows were judged: a resumed run
+    /// judges them, and then writes the line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<Map<String, Value>>,
 }
 
 /// Name of the counters' file.

@@ -54,6 +54,43 @@ fn an_interrupted_run_resumes_bit_for_bit() {
 }
 
 #[test]
+fn a_run_stopped_while_held_out_rows_are_judged_judges_them_when_resumed() {
+    let bench = Bench::bytes();
+    let sets = noisy(&["train.eval_every=2", "train.choose=held_out_loss", "train.csv=true"]);
+    let straight = bench.sft("straight", Call { sets: &sets, ..Call::default() }).unwrap();
+    let read = |run: &Ran, file: &str| fs::read_to_string(run.out.join(file)).unwrap();
+    // in the middle; where a checkpoint is due; at the end
+    for stop in [4, 9, 10] {
+        let name = format!("stopped-{stop}");
+        let first = bench.sft(&name, Call { sets: &sets, stop_judging: Some(stop), ..Call::default() }).unwrap();
+        let Outcome::Interrupted { step, checkpoint: Some(_), .. } = &first.outcome else {
+            panic!("{:?}", first.outcome);
+        };
+        assert_eq!(*step, stop);
+        assert!(!first.metric("step").contains(&(stop as f64)), "a step is written when it is whole");
+        // stopped there once more, and at last left alone
+        let again =
+            bench.sft(&name, Call { resume: true, stop_judging: Some(stop), ..Call::default() }).unwrap().outcome;
+        assert!(matches!(again, Outcome::Interrupted { step, .. } if step == stop), "{again:?}");
+        let rest = bench.sft(&name, Call { resume: true, ..Call::default() }).unwrap();
+        assert_eq!(rest.weights(), straight.weights(), "after {stop}: the weights differ");
+        assert_eq!(rest.summary().chosen_step, straight.summary().chosen_step);
+        for file in ["evaluations.jsonl", "samples.jsonl"] {
+            assert_eq!(read(&rest, file), read(&straight, file), "after {stop}: {file} differs");
+        }
+        let table = |run: &Ran| {
+            let names = ["step", "loss", "held_out_loss", "grad_norm", "lr", "tokens", "epoch"];
+            let column = |line: &serde_json::Map<String, serde_json::Value>| names.map(|name| line.get(name).cloned());
+            run.lines("metrics.jsonl").iter().map(column).collect::<Vec<_>>()
+        };
+        assert_eq!(table(&rest), table(&straight), "after {stop}");
+        let keys = |run: &Ran| run.lines("metrics.jsonl").iter().map(|l| l.keys().cloned().collect()).collect();
+        let (found, expected): (Vec<Vec<String>>, Vec<Vec<String>>) = (keys(&rest), keys(&straight));
+        assert_eq!(found, expected, "after {stop}: the columns of a line differ");
+    }
+}
+
+#[test]
 fn a_finished_run_may_train_longer() {
     let bench = Bench::bytes();
     let steps = ["train.max_steps=6", "optimizer.schedule=constant", "optimizer.lr=1e-2", "train.batch_size=2"];
@@ -273,6 +310,11 @@ fn a_start_stopped_before_its_first_step_begins_anew() {
     let (first, rest) = interrupted(&bench, "run", &sets, 0);
     assert!(matches!(first.outcome, Outcome::Interrupted { step: 0, checkpoint: None, .. }), "{:?}", first.outcome);
     assert_eq!(rest.metric("step"), [1.0, 2.0, 3.0]);
+    assert_eq!(rest.lines("evaluations.jsonl").len(), 2);
+    let sets = ["train.max_steps=3"];
+    let first = bench.sft("judged", Call { sets: &sets, stop_judging: Some(0), ..Call::default() }).unwrap();
+    assert!(matches!(first.outcome, Outcome::Interrupted { step: 0, checkpoint: None, .. }), "{:?}", first.outcome);
+    let rest = bench.sft("judged", Call { resume: true, ..Call::default() }).unwrap();
     assert_eq!(rest.lines("evaluations.jsonl").len(), 2);
 }
 

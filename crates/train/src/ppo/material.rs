@@ -2,7 +2,7 @@
 use super::rollout::{Group, Rollout, response};
 use crate::TrainError;
 use crate::data::{self, Data, DataReport, Ends, PartReport, TrainNames};
-use crate::evaluation::{Evaluation, Material};
+use crate::evaluation::{HeldOut, Judging, Material};
 use crate::order::Order;
 use crate::packing::Example;
 use crate::tree;
@@ -277,7 +277,7 @@ impl Material for Rows {
     fn held_out_files(&self) -> Vec<Hashed> {
         Vec::new()
     }
-    fn evaluate(&self, _: &Model, _: Option<usize>, _: u64, _: &mut Workspace) -> Option<Evaluation> {
-        None
+    fn evaluate(&self, _: &Model, _: &Judging, _: &mut Workspace) -> Result<HeldOut, TrainError> {
+        Ok(HeldOut::None)
     }
 }

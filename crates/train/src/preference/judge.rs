@@ -2,7 +2,7 @@
 use super::reference::{self, Reference};
 use crate::TrainError;
 use crate::data::{Data, DataReport};
-use crate::evaluation::{Evaluation, Material};
+use crate::evaluation::{Evaluation, HeldOut, Judging, Material};
 use crate::ranked::Ranked;
 use crate::tree;
 use model::{Model, Outputs, Workspace};
@@ -238,17 +238,22 @@ pub(super) struct Comparisons<'a> {
 }
 
 impl Comparisons<'_> {
-    fn held_out(&self, model: &Model, budget: Option<usize>, workspace: &mut Workspace) -> Result<Tally, TrainError> {
+    /// What the held-out rows add up to; `None` when stopped before the last of them.
+    fn held_out(&self, model: &Model, how: &Judging, workspace: &mut Workspace) -> Result<Option<Tally>, TrainError> {
+        let budget = how.budget;
         let rows: Vec<RowOf> = self.data.held_out.iter().zip(&self.reference.held_out).collect();
         let divisor = self.judge.divisor(self.data.held_out.iter());
         let reference_point = self.judge.reference_point(model, &rows, budget, workspace)?;
         let mut tally = Tally::default();
         for rows in tree::groups(rows, budget, |(row, _)| row.n_tokens(self.shared_prefix)) {
+            if how.is_stopped() {
+                return Ok(None);
+            }
             let (batch, request) = tree::log_probs(rows.iter().map(|(row, _)| &row.tree), self.shared_prefix);
             let outputs = model.forward(&batch, &request, workspace);
             tally.add(&self.judge.judge(&rows, &completions(&rows, &outputs), divisor, reference_point)?);
         }
-        Ok(tally)
+        Ok(Some(tally))
     }
 }
 
@@ -269,23 +274,20 @@ impl Material for Comparisons<'_> {
     fn held_out_files(&self) -> Vec<Hashed> {
         self.data.held_out_files.clone()
     }
-    fn evaluate(
-        &self,
-        model: &Model,
-        budget: Option<usize>,
-        step: u64,
-        workspace: &mut Workspace,
-    ) -> Option<Evaluation> {
-        if self.data.held_out.is_empty() {
-            return None;
-        }
+    fn evaluate(&self, model: &Model, how: &Judging, workspace: &mut Workspace) -> Result<HeldOut, TrainError> {
         // KTO of a single held-out row has no other prompt to compare with: then there is no held-out loss
-        let tally = self.held_out(model, budget, workspace).ok()?;
-        Some(Evaluation {
-            step,
+        let has_others = self.judge.shape != Shape::Unpaired || self.data.held_out.len() > 1;
+        if self.data.held_out.is_empty() || !has_others {
+            return Ok(HeldOut::None);
+        }
+        let Some(tally) = self.held_out(model, how, workspace)? else {
+            return Ok(HeldOut::Stopped);
+        };
+        Ok(HeldOut::Loss(Evaluation {
+            step: how.step,
             held_out_loss: tally.loss,
             held_out_tokens: self.data.held_out.iter().map(|row| row.n_targets() as u64).sum(),
             accuracy: Some(tally.accuracy()),
-        })
+        }))
     }
 }

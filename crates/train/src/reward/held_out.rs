@@ -2,10 +2,10 @@
 use super::calibrate::Demonstrations;
 use super::prompt_scores;
 use crate::data::{Data, DataReport};
-use crate::evaluation::{Evaluation, Material};
+use crate::evaluation::{Evaluation, HeldOut, Judging, Material};
 use crate::ranked::Ranked;
 use crate::readout::ReadoutToken;
-use crate::tree;
+use crate::{TrainError, tree};
 use model::{Model, Workspace};
 use objective::reward::{Loss, PromptScores};
 use run::lineage::Hashed;
@@ -46,23 +46,24 @@ impl Material for Judgements<'_> {
     fn scalar_head(&self) -> bool {
         true
     }
-    fn evaluate(
-        &self,
-        model: &Model,
-        budget: Option<usize>,
-        step: u64,
-        workspace: &mut Workspace,
-    ) -> Option<Evaluation> {
+    fn evaluate(&self, model: &Model, how: &Judging, workspace: &mut Workspace) -> Result<HeldOut, TrainError> {
         let rows: Vec<&Ranked> = self.data.held_out.iter().collect();
-        let scored = scores(model, &rows, self.margin, budget, self.shared_prefix, workspace);
-        // no held-out row is all tied, so the loss exists if there are rows
-        let whole = self.loss.loss(&scored).ok()?;
-        Some(Evaluation {
-            step,
+        if rows.is_empty() {
+            return Ok(HeldOut::None);
+        }
+        let keep_on = || !how.is_stopped();
+        let scored = scores_while(model, &rows, self.margin, how.budget, self.shared_prefix, workspace, &keep_on);
+        let Some(scored) = scored else {
+            return Ok(HeldOut::Stopped);
+        };
+        // no held-out row is all tied, so the loss exists
+        let whole = self.loss.loss(&scored)?;
+        Ok(HeldOut::Loss(Evaluation {
+            step: how.step,
             held_out_loss: whole.loss,
             held_out_tokens: rows.iter().map(|row| row.n_targets() as u64).sum(),
             accuracy: Some(whole.accuracy),
-        })
+        }))
     }
 }
 
@@ -75,11 +76,27 @@ pub fn scores(
     shared_prefix: bool,
     workspace: &mut Workspace,
 ) -> Vec<PromptScores> {
+    scores_while(model, rows, use_margins, budget, shared_prefix, workspace, &|| true).unwrap_or_default()
+}
+
+/// The same as long as `keep_on` says so; `None` when it doesn't.
+fn scores_while(
+    model: &Model,
+    rows: &[&Ranked],
+    use_margins: bool,
+    budget: Option<usize>,
+    shared_prefix: bool,
+    workspace: &mut Workspace,
+    keep_on: &dyn Fn() -> bool,
+) -> Option<Vec<PromptScores>> {
     let mut scored = Vec::with_capacity(rows.len());
     for prompts in tree::groups(rows.iter().copied(), budget, |prompt| prompt.n_tokens(shared_prefix)) {
+        if !keep_on() {
+            return None;
+        }
         let (batch, request) = tree::scalars(prompts.iter().map(|prompt| &prompt.tree), shared_prefix);
         let outputs = model.forward(&batch, &request, workspace);
         scored.extend(prompt_scores(&prompts, &outputs, use_margins));
     }
-    scored
+    Some(scored)
 }

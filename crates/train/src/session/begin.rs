@@ -189,6 +189,8 @@ impl<'a> Session<'a> {
         let precision = precision_name(precision);
         sink.event(&Event::Started { step: state.step, steps, parameters, trainable: n_trainable, precision });
         let path = folder.path();
+        // Lines of steps that are done again go, and of the step whose held-out rows are yet to be judged.
+        let last = state.step - u64::from(state.unfinished.is_some());
         if state.step == 0 {
             forget(path)?; // a start that was stopped before its first checkpoint
         }
@@ -198,13 +200,13 @@ impl<'a> Session<'a> {
             gradients: model.new_gradients(),
             workspace,
             beside: super::Beside::default(),
-            metrics: Metrics::open(path, state.step, train.csv, train.tensorboard)?,
-            evaluations: JsonLines::open(&path.join("evaluations.jsonl"), state.step)?,
+            metrics: Metrics::open(path, last, train.csv, train.tensorboard)?,
+            evaluations: JsonLines::open(&path.join("evaluations.jsonl"), last)?,
             answers: match data.asked() {
                 [] => None,
-                rows => Some(Answers::open(path, state.step, rows, options.renderer)?),
+                rows => Some(Answers::open(path, last, rows, options.renderer)?),
             },
-            choices: JsonLines::open(&path.join("choices.jsonl"), state.step)?,
+            choices: JsonLines::open(&path.join("choices.jsonl"), last)?,
             saved: checkpoint.map(|checkpoint| checkpoint.step),
             evaluated: None,
             here: (0, 0.0),

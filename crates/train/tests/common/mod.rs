@@ -36,6 +36,8 @@ pub struct Call<'a> {
     pub resume: bool,
     /// Ask to stop when this step was done.
     pub stop_after: Option<u64>,
+    /// Ask to stop when the held-out rows are to be judged after this step.
+    pub stop_judging: Option<u64>,
     pub score: Option<&'a Score<'a>>,
 }
 
@@ -147,7 +149,11 @@ impl Bench {
                 Event::Step(progress) => Some(progress.step),
                 _ => None,
             };
-            if step.is_some() && step == call.stop_after {
+            let judged = match event {
+                Event::Evaluating { step } => Some(*step),
+                _ => None,
+            };
+            if step.is_some() && step == call.stop_after || judged.is_some() && judged == call.stop_judging {
                 stop.store(true, Ordering::Relaxed);
             }
             events.push(event.clone());
