@@ -33,7 +33,7 @@ pub enum LineProblem {
         valid_bytes: usize,
     },
     /// The text is not JSON, or not the JSON that was asked for.
-    #[error("invalid JSON: {0}")]
+    #[error("invalid JSON: {}", within_line(.0))]
     Json(serde_json::Error),
     /// Too long.
     #[error("longer than {limit} bytes")]
@@ -44,6 +44,15 @@ pub enum LineProblem {
     /// The source failed; nothing more can be read.
     #[error("cannot read: {0}")]
     Io(io::Error),
+}
+
+/// What serde_json says, without the line that it counts within a line.
+fn within_line(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" at line 1 column ") {
+        Some((what, column)) => format!("{what} at column {column}"),
+        None => text,
+    }
 }
 
 /// Reads lines of text, numbered from 1; blank ones are skipped but counted.
@@ -209,7 +218,7 @@ mod tests {
     #[test]
     fn goes_on_after_a_bad_line() {
         let found = read(b"{\n\"\xff\"\n[1,2,3,4,5]\n7\n", 9);
-        assert!(found[0].1.starts_with("! invalid JSON: EOF"), "{found:?}");
+        assert_eq!(found[0].1, "! invalid JSON: EOF while parsing an object at column 1");
         assert_eq!(found[1], (2, "! invalid UTF-8 after 1 valid bytes".into()));
         assert_eq!(found[2], (3, "! longer than 9 bytes".into()));
         assert_eq!(found[3], (4, "7".into()));

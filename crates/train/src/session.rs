@@ -229,7 +229,9 @@ impl<'a> Session<'a> {
     fn evaluate(&mut self, sink: &mut dyn Sink) -> Result<HeldOut, TrainError> {
         let how = Judging { step: self.state.step, budget: self.settings.budget, stop: self.stop };
         let (data, step) = (self.data, how.step);
-        sink.event(&Event::Evaluating { step });
+        if data.report().held_out.is_some() {
+            sink.event(&Event::Evaluating { step });
+        }
         let mut workspace = std::mem::take(&mut self.workspace);
         let held_out = self.with_average(|model| data.evaluate(model, &how, &mut workspace));
         self.workspace = workspace;
