@@ -3,9 +3,10 @@ mod figures;
 mod sentences;
 mod tables;
 
+use crate::compare::Estimate;
 use crate::curves::Curves;
-use crate::report::Report;
-use crate::summary::{grouped, number};
+use crate::report::{Cell, Report};
+use crate::summary::{grouped, number, signed};
 use chart::escape;
 use chart::page::{facts, page as whole, tile};
 use std::fmt::Write;
@@ -47,9 +48,14 @@ fn tiles(report: &Report) -> String {
         let estimate = report.cell(&overall.key, model).and_then(|cell| cell.value);
         estimate.map_or("-".to_owned(), |estimate| number(estimate.value))
     };
-    let interval = |model: &str| match report.cell(&overall.key, model).and_then(|cell| cell.value?.interval()) {
-        Some((low, high)) => format!("95 % interval [{}, {}]", number(low), number(high)),
-        None => String::new(),
+    let change = |model: &str, of: fn(&Cell) -> Option<Estimate>| {
+        let change = report.cell(&overall.key, model).and_then(of);
+        match change.and_then(|change| Some((change.value, change.interval()?))) {
+            Some((value, (low, high))) => {
+                format!("change {}, 95 % interval [{}, {}]", signed(value), signed(low), signed(high))
+            }
+            None => String::new(),
+        }
     };
     let answers = if report.plan.samples == 1 { "answer" } else { "answers" };
     let stages = format!("{} questions, {} {answers} each", report.questions, report.plan.samples);
@@ -57,12 +63,12 @@ fn tiles(report: &Report) -> String {
         tile(
             &format!("{}: base → SFT", overall.name),
             &format!("{} → {}", value("base"), value("sft")),
-            &interval("sft"),
+            &change("sft", |cell| cell.against_base),
         ),
         tile(
             &format!("{}: SFT → PPO-ptx", overall.name),
             &format!("{} → {}", value("sft"), value("ppo-ptx")),
-            &interval("ppo-ptx"),
+            &change("ppo-ptx", |cell| cell.against_sft),
         ),
         tile("the whole loop took", &minutes(report.seconds()), &stages),
     ];
