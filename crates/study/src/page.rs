@@ -52,7 +52,7 @@ fn tiles(report: &Report) -> String {
         let change = report.cell(&overall.key, model).and_then(of);
         match change.and_then(|change| Some((change.value, change.interval()?))) {
             Some((value, (low, high))) => {
-                format!("change {}, 95 % interval [{}, {}]", signed(value), signed(low), signed(high))
+                format!("change {}, 95 % [{}, {}]", signed(value), signed(low), signed(high))
             }
             None => String::new(),
         }
