@@ -275,9 +275,10 @@ impl Material for Comparisons<'_> {
         self.data.held_out_files.clone()
     }
     fn evaluate(&self, model: &Model, how: &Judging, workspace: &mut Workspace) -> Result<HeldOut, TrainError> {
-        // KTO of a single held-out row has no other prompt to compare with: then there is no held-out loss
-        let has_others = self.judge.shape != Shape::Unpaired || self.data.held_out.len() > 1;
-        if self.data.held_out.is_empty() || !has_others {
+        // KTO compares with another prompt's completion: of a single row there is none, nor where all would be too long
+        let rows = &self.data.held_out;
+        let has_point = self.judge.shape != Shape::Unpaired || rows.iter().any(|row| row.mismatched.is_some());
+        if rows.is_empty() || !has_point {
             return Ok(HeldOut::None);
         }
         let Some(tally) = self.held_out(model, how, workspace)? else {
